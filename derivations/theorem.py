@@ -1,0 +1,70 @@
+"""A theorem: a record that the proof, the evidence, the tables and the command line read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from theory.architecture import Network
+from theory.mathematics import Number
+from theory.meanfield import Kernel
+
+if TYPE_CHECKING:
+    from derivations.proof import Proof
+
+
+@dataclass(frozen=True)
+class Row:
+    r"""A quantity that a theorem predicts and a network shows.
+
+    ``value(kernel, v, N)`` is the prediction, from the kernel of one linear output, the gap
+    :math:`v = q_1^L - q_2^L` of the last layer, and the number of samples: numbers or symbols in.
+    ``observable`` names the measurement in ``numerics.observables``. ``unit`` (same arguments) is
+    the scale of an error where the value itself may vanish. An ``edge`` converges in powers of
+    sqrt(N/M) instead of 1/M.
+    """
+
+    quantity: str
+    latex: str
+    observable: str
+    value: Callable[[Kernel, Number, Number], Number]
+    unit: Callable[[Kernel, Number, Number], Number] | None = None
+    edge: bool = False
+
+
+@dataclass(frozen=True)
+class Case:
+    """A network, a number of samples and the quantities that are judged there.
+
+    ``default``: part of the main job; the others join with ``--all``.
+    """
+
+    network: Network
+    samples: int
+    quantities: tuple[str, ...]
+    default: bool = True
+
+
+@dataclass(frozen=True)
+class Theorem:
+    """What is claimed, under which assumptions, how it is proved, and where it is judged.
+
+    ``requires(network, samples)`` raises ``OutOfRegime`` where an assumption fails. ``statement``
+    and the assumptions are LaTeX; ``prove`` builds the proof, whose last step is the prediction of
+    the first row.
+    """
+
+    id: str
+    says: str
+    statement: str
+    assumptions: tuple[str, ...]
+    limit: str
+    source: str
+    rows: tuple[Row, ...]
+    cases: tuple[Case, ...]
+    requires: Callable[[Network, int], None]
+    prove: Callable[[], Proof]
+
+    def row(self, quantity: str) -> Row:
+        return next(row for row in self.rows if row.quantity == quantity)

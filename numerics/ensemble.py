@@ -1,0 +1,199 @@
+"""Ensembles of random networks: reproducible streams, blocks in parallel, measurements."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from numerics.fisher import linear_gram, through_last_layer
+from numerics.network import Parameters, draw_inputs, draw_parameters, propagate
+from numerics.spectrum import measure_gram
+from theory.architecture import DescriptionError, Network, NoNormalization
+
+SEED_BASE = 20191208
+"""The seed of every stream. It is never changed to obtain a verdict."""
+
+MEMORY_BUDGET = 16 * 2**30
+"""Bytes that one measurement may use."""
+
+T = TypeVar("T")
+
+
+def block_size(width: int) -> int:
+    """Networks that share one stream: a function of the width alone.
+
+    >>> [block_size(width) for width in (64, 1024, 8192)]
+    [64, 4, 1]
+    """
+    return max(1, 4096 // width)
+
+
+def block_stream(network: Network, width: int, samples: int, block: int) -> np.random.Generator:
+    """The random numbers of one block, keyed by the network with linear outputs.
+
+    Networks that differ in the last layer's map alone share their samples.
+    """
+    key = json.dumps(replace(network, last=NoNormalization()).describe(), sort_keys=True)
+    words = np.frombuffer(hashlib.sha256(key.encode()).digest(), dtype=np.uint32)
+    entropy = [SEED_BASE, *(int(word) for word in words), samples, width, block]
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy)))
+
+
+def draw_block(
+    network: Network, width: int, samples: int, block: int
+) -> tuple[Parameters, np.ndarray]:
+    """The parameters and the inputs of a block's networks."""
+    rng = block_stream(network, width, samples, block)
+    count = block_size(width)
+    parameters = draw_parameters(network, width, count, rng)
+    return parameters, draw_inputs(network, width, samples, count, rng)
+
+
+def over_blocks(
+    task: Callable[..., T], jobs: Sequence[tuple[Any, ...]], label: str = "", progress: bool = False
+) -> list[T]:
+    """``[task(*job) for job in jobs]``, on every processor; the order of results is that of jobs.
+
+    Threads suffice: random numbers and matrix products release the interpreter. Each has one BLAS
+    thread, so that a result does not depend on the number of workers.
+    """
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(_workers()) as pool:
+        results = pool.map(lambda job: task(*job), jobs)
+        shown = tqdm(results, total=len(jobs), desc=label, leave=False, disable=not progress)
+        return list(shown)
+
+
+def _workers() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A measured quantity: the value of every network, raw."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.values))
+
+    @property
+    def standard_error(self) -> float | None:
+        """Of the mean; None for a single network."""
+        if len(self.values) < 2:
+            return None
+        return float(np.std(self.values, ddof=1) / np.sqrt(len(self.values)))
+
+
+def measure(
+    network: Network,
+    width: int,
+    samples: int,
+    seeds: Iterable[int] | int,
+    *,
+    inputs: np.ndarray | None = None,
+    memory_budget: int = MEMORY_BUDGET,
+    progress: bool = False,
+) -> dict[str, Measurement | None]:
+    r"""Measure the Fisher statistics of random networks at width M on N samples.
+
+    ``seeds``: the indices of the networks in the ensemble's stream, or how many of the first.
+    ``inputs`` of shape (N, M_0) replace the Gaussian ones. Keys: ``kappa1``, ``kappa2`` and
+    ``uniform_mode`` of the linear outputs; ``mean_eigenvalue``, ``second_moment``, ``top_mean`` (of
+    the C largest), ``largest_eigenvalue`` behind the last layer's map; ``alignment`` (degrees; None
+    behind a map).
+
+    Raises ``DescriptionError`` for meaningless input, or if the memory would exceed the budget.
+
+    >>> net = Network("tanh", depth=2, sigma_w2=1)
+    >>> [round(value, 6) for value in measure(net, 64, 4, seeds=2)["kappa1"].values]
+    [1.044087, 1.023395]
+    """
+    indices = _seeds(seeds)
+    check_size(network, width, samples, memory_budget)
+    if inputs is not None:
+        inputs = _check_inputs(inputs, network, width, samples)
+    size = block_size(width)
+    wanted = sorted({index // size for index in indices})
+
+    def one_block(block: int) -> dict[int, dict[str, Any]]:
+        parameters, drawn = draw_block(network, width, samples, block)
+        chosen = [index for index in indices if index // size == block]
+        return {
+            index: _measure_one(network, width, parameters, drawn, inputs, index % size)
+            for index in chosen
+        }
+
+    merged: dict[int, dict[str, Any]] = {}
+    for part in over_blocks(one_block, [(block,) for block in wanted], "networks", progress):
+        merged |= part
+    names = merged[indices[0]]
+    return {
+        name: None
+        if names[name] is None
+        else Measurement(tuple(float(merged[index][name]) for index in indices))
+        for name in names
+    }
+
+
+def _measure_one(
+    network: Network,
+    width: int,
+    parameters: Parameters,
+    drawn: np.ndarray,
+    inputs: np.ndarray | None,
+    position: int,
+) -> dict[str, Any]:
+    one = slice(position, position + 1)
+    single = Parameters(
+        tuple(W[one] for W in parameters.weights), tuple(b[one] for b in parameters.biases)
+    )
+    run = propagate(network, single, drawn[one] if inputs is None else inputs)
+    K = linear_gram(network, single, run)
+    mapped = through_last_layer(network, run.linear_outputs, K)
+    return measure_gram(network, K[0], mapped[0], width)
+
+
+def check_size(network: Network, width: int, samples: int, budget: int = MEMORY_BUDGET) -> None:
+    """Refuse sizes that are meaningless or too large, before anything is drawn."""
+    if isinstance(samples, bool) or not hasattr(samples, "__index__") or samples < 2:
+        raise DescriptionError(f"samples must be a whole number of at least 2, {samples!r} given")
+    widths = network.widths(width)
+    count, C = block_size(width), network.outputs
+    weights = count * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    passes = (2 * sum(widths) + 2 * C * max(widths[1:])) * samples
+    need = 8 * _workers() * (weights + passes + 4 * (C * samples) ** 2)
+    if need > budget:
+        raise DescriptionError(
+            f"width {width} with {samples} samples and {C} outputs needs about {need / 2**30:.1f} "
+            f"GiB, the budget is {budget / 2**30:.1f} GiB; use a smaller width or fewer samples"
+        )
+
+
+def _seeds(seeds: Iterable[int] | int) -> list[int]:
+    indices = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
+    if not indices or min(indices) < 0:
+        raise DescriptionError(f"seeds must be a positive number of networks, {seeds!r} given")
+    return indices
+
+
+def _check_inputs(inputs: Any, network: Network, width: int, samples: int) -> np.ndarray:
+    expected = (samples, network.widths(width)[0])
+    array = np.asarray(inputs)
+    if array.dtype.kind not in "iuf" or array.shape != expected:
+        raise DescriptionError(
+            f"inputs must be real numbers of shape (samples, M_0) = {expected}, "
+            f"{array.dtype} of shape {array.shape} given"
+        )
+    if not np.isfinite(array).all():
+        raise DescriptionError("inputs must be finite, NaN or infinity given")
+    return array.astype(float)

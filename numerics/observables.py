@@ -1,0 +1,106 @@
+r"""What a network shows of one theorem: functions of the kernels of its outputs.
+
+All are averaged over the C outputs, and over the norm of the output weights where that is exact.
+Each takes the kernels of n networks and returns n numbers. The units are those of K: nothing is
+divided by a width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import special
+
+from numerics.fisher import OutputKernels
+from theory.architecture import DescriptionError, Network
+
+
+def diagonal(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Mean of :math:`K_{tt}` over the samples."""
+    return np.einsum("nctt->n", kernels.averaged) / _count(kernels)
+
+
+def off_diagonal(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Mean of :math:`K_{ts}` over the pairs of different samples."""
+    K, N = kernels.averaged, kernels.outputs.shape[-1]
+    difference = K.sum(axis=(1, 2, 3)) - np.einsum("nctt->n", K)
+    return difference / (_count(kernels) * (N - 1))
+
+
+def uniform(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Rayleigh quotient of K/N along the uniform direction, :math:`1^T K 1/N^2`."""
+    N = kernels.outputs.shape[-1]
+    return kernels.averaged.sum(axis=(1, 2, 3)) / (_count(kernels) * N)
+
+
+def centred_trace(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Trace of the dual Fisher matrix per output after mean subtraction, :math:`\mathrm{tr}(AKA)/N`.
+
+    :math:`A = I - 11^T/N`.
+    """
+    return diagonal(kernels, network) - uniform(kernels, network)
+
+
+def centred_largest(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Largest eigenvalue of :math:`AKA/N`, averaged over the norm of the output weights; C = 1.
+
+    :math:`|W|^2/\sigma_w^2` is :math:`\chi^2_M/M`, M the width of the last hidden layer, and
+    independent of the direction of W: the average is a Gauss-Laguerre sum of 5 nodes, exact for
+    polynomials of degree 9 in the norm.
+    """
+    if kernels.outputs.shape[1] != 1:
+        raise DescriptionError("the largest eigenvalue is averaged over the norm for one output")
+    N = kernels.outputs.shape[-1]
+    A = np.eye(N) - 1 / N
+    below, last = A @ kernels.below[:, 0] @ A / N, A @ kernels.last @ A / N
+    nodes, weights = special.roots_genlaguerre(5, kernels.last_width / 2 - 1)
+    total = sum(
+        weight * np.linalg.eigvalsh(2 * node / kernels.last_width * below + last)[:, -1]
+        for node, weight in zip(nodes, weights / weights.sum(), strict=True)
+    )
+    return np.asarray(total)
+
+
+def trace_given_outputs(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Trace of an output's kernel behind batch norm, times the realised variance of the output.
+
+    .. math:: \sigma_k^2\,\mathrm{tr}(A_k K_k A_k^T)/\gamma^2 = \mathrm{tr}(\Pi_k K_k \Pi_k),
+              \qquad \Pi_k = I - \frac{11^T}N - \frac{\hat f_k \hat f_k^T}N
+
+    at :math:`\epsilon = 0`. The normalized output does not depend on the norm of the output
+    weights, so the average over it stays exact.
+    """
+    K, N = kernels.averaged, kernels.outputs.shape[-1]
+    centred = kernels.outputs - kernels.outputs.mean(axis=-1, keepdims=True)
+    along = np.einsum("nct,ncts,ncs->nc", centred, K, centred) / (centred**2).sum(axis=-1)
+    return N * centred_trace(kernels, network) - along.mean(axis=1)
+
+
+def output_variance(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Biased variance of an output over the samples, averaged exactly over the output weights.
+
+    .. math:: \frac{\sigma_w^2}{M_{L-1}} \frac{|H - \bar H|^2}{N}, \qquad H = h^{L-1}
+    """
+    N = kernels.outputs.shape[-1]
+    gram = kernels.output_gram
+    spread = np.einsum("ntt->n", gram) - gram.sum(axis=(1, 2)) / N
+    return float(network.sigma_w2) / kernels.last_width * spread / N
+
+
+def _count(kernels: OutputKernels) -> int:
+    return kernels.outputs.shape[1] * kernels.outputs.shape[2]
+
+
+OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
+    function.__name__: function
+    for function in (
+        diagonal,
+        off_diagonal,
+        uniform,
+        centred_trace,
+        centred_largest,
+        trace_given_outputs,
+        output_variance,
+    )
+}

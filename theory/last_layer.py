@@ -1,0 +1,218 @@
+r"""The maps of the outputs: what each does to the spectrum of the linear outputs' kernel.
+
+A map is no hidden rule: it acts once, on the kernel :math:`(K_1 - K_2) I + K_2 11^T` of each output.
+**A new last-layer map goes here**; its array operation goes to ``numerics/layers.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from theory import fisher
+from theory.architecture import BatchNorm, NotCovered, OutOfRegime, Scheme
+from theory.mathematics import Number, Symbols, of
+
+
+class Outputs(NamedTuple):
+    """The linear outputs: their kernel, v = q_1^L - q_2^L, the sizes, and the bulk noise.
+
+    ``v_tot`` is None where the number of samples is fixed as the width grows.
+    """
+
+    K1: Number
+    K2: Number
+    gap: Number
+    v: Number
+    alpha: Number
+    M: Number
+    N: Number
+    C: Number
+    P: Number
+    v_tot: Number | None = None
+
+    @property
+    def noise(self) -> Number:
+        if self.v_tot is None:
+            return 0
+        return fisher.kernel_noise(self.gap, self.alpha, self.M, self.N, self.v_tot)
+
+
+class Mode(NamedTuple):
+    """One eigenvalue of the dual Fisher matrix, in expectation, and what it belongs to."""
+
+    eigenvalue: Number
+    multiplicity: Number
+    direction: str
+
+
+class LargestEigenvalue(NamedTuple):
+    """The largest eigenvalue: its value, bounds, order in the width, and the regime they hold in.
+
+    ``order`` is that of the regime's scaling: N fixed, or N proportional to M.
+    """
+
+    value: Number | None
+    lower: Number | None
+    upper: Number | None
+    order: str
+    regime: str
+
+
+class Statistics(NamedTuple):
+    """The statistics of the Fisher matrix; ``reason`` says why one of them is None."""
+
+    mean_eigenvalue: Number
+    second_moment: Number | None
+    spectrum: tuple[Mode, ...]
+    largest_eigenvalue: LargestEigenvalue
+    reason: str | None = None
+
+
+def linear_outputs(scheme: Scheme, o: Outputs) -> Statistics:
+    """No map: C uniform modes, which stand out where K_2 > 0, above the bulk."""
+    uniform, bulk = fisher.uniform_mode(o.K1, o.K2, o.N), fisher.bulk_mode(o.gap, o.N)
+    reason = None
+    if o.v_tot is None:
+        largest = LargestEigenvalue(_larger(uniform, bulk), None, None, "M", "fixed-samples")
+    elif o.K2 / (o.alpha * o.M) * o.N > (o.v_tot * o.N / o.M) ** 0.5:
+        largest = LargestEigenvalue(uniform, None, None, "M", "proportional")
+    else:
+        largest = LargestEigenvalue(None, None, None, "1", "proportional")
+        reason = "the uniform mode lies inside the bulk, whose edge is not covered yet"
+    return Statistics(
+        fisher.mean_eigenvalue(o.K1, o.C, o.P),
+        fisher.second_moment(o.K1, o.K2, o.N, o.C, o.P),
+        (Mode(uniform, o.C, "uniform"), Mode(bulk, o.C * (o.N - 1), "bulk")),
+        largest,
+        reason,
+    )
+
+
+def _larger(uniform: Number, bulk: Number) -> Number:
+    """With symbols K_2 > 0 is assumed, where the uniform mode is the larger one."""
+    m = of(uniform, bulk)
+    return uniform if isinstance(m, Symbols) else m.maximum(uniform, bulk)
+
+
+def centred_outputs(scheme: Scheme, o: Outputs) -> Statistics:
+    """Mean subtraction: the uniform modes vanish, the bulk stays."""
+    bulk = fisher.bulk_mode(o.gap, o.N)
+    fixed = o.v_tot is None
+    largest = LargestEigenvalue(
+        bulk if fixed else None,
+        fisher.lower_bound(o.gap, o.N),
+        fisher.upper_bound(o.gap, o.M, o.N, o.C),
+        "M" if fixed else "1",
+        "fixed-samples" if fixed else "proportional",
+    )
+    return Statistics(
+        fisher.centred_mean_eigenvalue(o.gap, o.N, o.C, o.P),
+        fisher.centred_second_moment(o.gap, o.N, o.C, o.P, o.noise),
+        (Mode(bulk, o.C * (o.N - 1), "bulk"), Mode(0 * bulk, o.C, "uniform")),
+        largest,
+        None if fixed else "the edge of the bulk is not covered yet; the bounds have c_1 = c_2 = 0",
+    )
+
+
+def normalized_outputs(scheme: Scheme, o: Outputs) -> Statistics:
+    r"""Batch norm: the variance of each output is random, so these are expectations over it.
+
+    Raises ``OutOfRegime`` where the mean of :math:`1/\sigma^2` does not exist: N <= 3 at eps = 0.
+    """
+    assert isinstance(scheme, BatchNorm)
+    m = of(*o)
+    gamma, eps = m.number(scheme.gamma), m.number(scheme.eps)
+    contrasts, second, bulk, along = _normalized_traces(o, eps)
+    reason = "the largest eigenvalue is random through the variance of each output"
+    second_moment = None
+    if second is None:
+        reason += f"; the mean of 1/sigma^4 does not exist for N = {o.N} <= 5 samples at eps = 0"
+    else:
+        second_moment = fisher.normalized_second_moment(
+            o.gap, second, gamma, o.N, o.C, o.P, o.noise
+        )
+    scale = gamma**2 * fisher.bulk_mode(o.gap, o.N)
+    return Statistics(
+        fisher.normalized_mean_eigenvalue(o.gap, contrasts, gamma, o.N, o.C, o.P),
+        second_moment,
+        (
+            Mode(scale * bulk, o.C * (o.N - 2), "bulk"),
+            Mode(scale * along, o.C, "output"),
+            Mode(0 * scale, o.C, "uniform"),
+        ),
+        LargestEigenvalue(None, None, None, "M" if o.v_tot is None else "1", "random"),
+        reason,
+    )
+
+
+def _normalized_traces(o: Outputs, eps: Number) -> tuple[Number, Number | None, Number, Number]:
+    r"""Expectations over :math:`\sigma^2` of the two traces and of the two eigenvalues' factors."""
+    if eps == 0:
+        if not isinstance(of(o.N), Symbols) and o.N <= 3:
+            raise OutOfRegime(
+                f"batch norm in the last layer needs N >= 4 samples at eps = 0, N = {int(o.N)} "
+                "given: the mean of 1/sigma^2 does not exist. Use more samples or eps > 0."
+            )
+        bulk = fisher.inverse_variance(o.v, o.N)
+        second = None
+        if isinstance(of(o.N), Symbols) or o.N > 5:
+            second = (o.N - 2) * fisher.inverse_variance(o.v, o.N, power=2)
+        return (o.N - 2) * bulk, second, bulk, 0 * bulk
+
+    def over_variance(f: Callable[[Number, Number], Number]) -> Number:
+        def of_chi_square(x: Number) -> Number:
+            variance = o.v * x / o.N
+            return f(1 / (variance + eps), eps / (variance + eps))
+
+        return chi_square_mean(of_chi_square, o.N - 1, o.v)
+
+    return (
+        over_variance(lambda inverse, rest: inverse * (o.N - 2 + rest**2)),
+        over_variance(lambda inverse, rest: inverse**2 * (o.N - 2 + rest**4)),
+        over_variance(lambda inverse, rest: inverse),
+        over_variance(lambda inverse, rest: inverse * rest**2),
+    )
+
+
+def chi_square_mean(f: Callable[[Number], Number], n: Number, like: Number) -> Number:
+    r"""``E f(x)``, x of the chi-square law with n degrees of freedom.
+
+    .. math:: \int_{-\infty}^{\infty} f(e^t)\,
+              \frac{e^{nt/2 - e^t/2}}{2^{n/2}\Gamma(n/2)}\,dt
+
+    by the trapezoid rule, which converges exponentially for f analytic near the positive axis and
+    bounded on it. ``like`` (a number or an array) sets the number system.
+
+    >>> round(float(chi_square_mean(lambda x: x**2, 3.0, 1.0)), 12)
+    15.0
+    """
+    m = of(n, like)
+    if isinstance(m, Symbols):
+        x = m.sympy.Symbol("x", positive=True)
+        density = x ** (n / 2 - 1) * m.exp(-x / 2) / (2 ** (n / 2) * m.sympy.gamma(n / 2))
+        return m.sympy.Integral(f(x) * density, (x, 0, m.sympy.oo))
+    digits = m.digits + 2
+    step = 1 / m.number(max(8, round(digits / 1.6)))
+    low, high = -round(5 * digits / float(n)) - 5, round(float(m.log(n + 5 * digits + 40))) + 1
+    log_norm = n / 2 * m.log(m.number(2)) + m.gamma_log(n / 2)
+    total: Any = 0
+    for index in range(round(low / float(step)), round(high / float(step)) + 1):
+        t = index * step
+        x = m.exp(t)
+        total = total + f(x) * m.exp(n / 2 * t - x / 2 - log_norm)
+    return total * step
+
+
+MAPS: dict[str, Callable[[Scheme, Outputs], Statistics]] = {
+    "none": linear_outputs,
+    "mean-subtraction": centred_outputs,
+    "batchnorm": normalized_outputs,
+}
+
+
+def last_layer(scheme: Scheme) -> Callable[[Scheme, Outputs], Statistics]:
+    """The map's rule; ``NotCovered`` where there is none."""
+    if scheme.kind not in MAPS:
+        raise NotCovered(f"{scheme.kind} in the last layer (covered: {', '.join(MAPS)})")
+    return MAPS[scheme.kind]

@@ -1,0 +1,172 @@
+"""Three number systems behind one small namespace: float64 arrays, mpmath and sympy.
+
+A formula is written once, as ``m = of(q1, q2)`` followed by ``m.sqrt(...)``; the type of its
+arguments says in which system it is evaluated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import mpmath
+import numpy as np
+from scipy import special
+
+from theory.expression import exact
+
+Number = Any
+
+
+class Floats:
+    """float64, elementwise over arrays."""
+
+    digits = 15
+    pi = np.pi
+    sqrt, exp, log, sin, cos, tanh, cosh = np.sqrt, np.exp, np.log, np.sin, np.cos, np.tanh, np.cosh
+    erf, gamma_log, maximum, absolute = special.erf, special.gammaln, np.maximum, np.abs
+
+    @staticmethod
+    def number(value: Number) -> Number:
+        return value if isinstance(value, np.ndarray) else float(value)
+
+    @staticmethod
+    def select(condition: Any, then: Callable[[], Number], otherwise: Callable[[], Number]) -> Any:
+        """Elementwise choice; both branches are evaluated."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return np.where(condition, then(), otherwise())[()]
+
+    @staticmethod
+    def angle(sine: Number, cosine: Number, radius: Number) -> Number:
+        """The angle in [0, pi] of the point (cosine, sine) on a circle of this radius."""
+        return np.arctan2(sine, cosine)
+
+    @staticmethod
+    def arcsine(sine: Number, cosine: Number, radius: Number) -> Number:
+        """The angle in [-pi/2, pi/2] of such a point with cosine >= 0."""
+        return np.arctan2(sine, cosine)
+
+    @staticmethod
+    def angle_minus_sine(angle: Number) -> Number:
+        """x - sin x for 0 <= x <= pi, accurate for small x."""
+        x = np.asarray(angle, dtype=float)
+        small = np.minimum(x, 0.5)
+        term = series = small**3 / 6
+        for k in range(2, 9):
+            term = -term * small**2 / (2 * k * (2 * k + 1))
+            series = series + term
+        return np.where(x < 0.5, series, x - np.sin(x))[()]
+
+
+class Precise:
+    """mpmath numbers of one context."""
+
+    def __init__(self, context: Any) -> None:
+        self.context, self.digits = context, context.dps
+        self.pi = +context.pi
+        self.sqrt, self.exp, self.log = context.sqrt, context.exp, context.log
+        self.sin, self.cos, self.tanh, self.cosh = (
+            context.sin,
+            context.cos,
+            context.tanh,
+            context.cosh,
+        )
+        self.erf, self.gamma_log, self.absolute = context.erf, context.loggamma, context.fabs
+        self.maximum = max
+
+    def number(self, value: Number) -> Number:
+        if isinstance(value, mpmath.ctx_mp_python._mpf):
+            return self.context.mpf(value)
+        rational = exact(value)
+        return self.context.mpf(rational.numerator) / rational.denominator
+
+    @staticmethod
+    def select(condition: Any, then: Callable[[], Number], otherwise: Callable[[], Number]) -> Any:
+        return then() if condition else otherwise()
+
+    def angle(self, sine: Number, cosine: Number, radius: Number) -> Number:
+        return self.context.atan2(sine, cosine)
+
+    arcsine = angle
+
+    def angle_minus_sine(self, angle: Number) -> Number:
+        with self.context.extradps(self.digits):
+            return angle - self.context.sin(angle)
+
+
+class Symbols:
+    """sympy: a closed expression."""
+
+    digits = 0
+
+    def __init__(self) -> None:
+        import sympy
+
+        self.sympy = sympy
+        self.pi = sympy.pi
+        self.sqrt, self.exp, self.log, self.erf = sympy.sqrt, sympy.exp, sympy.log, sympy.erf
+        self.sin, self.cos, self.tanh, self.cosh = sympy.sin, sympy.cos, sympy.tanh, sympy.cosh
+        self.gamma_log, self.maximum, self.absolute = sympy.loggamma, sympy.Max, sympy.Abs
+
+    def number(self, value: Number) -> Number:
+        if isinstance(value, self.sympy.Basic):
+            return value
+        rational = exact(value)
+        return self.sympy.Rational(rational.numerator, rational.denominator)
+
+    def angle(self, sine: Number, cosine: Number, radius: Number) -> Number:
+        return self.sympy.acos(self._ratio(cosine, radius))
+
+    def arcsine(self, sine: Number, cosine: Number, radius: Number) -> Number:
+        return self.sympy.asin(self._ratio(sine, radius))
+
+    def _ratio(self, part: Number, whole: Number) -> Number:
+        for sign in (1, -1):
+            if self.sympy.expand(part - sign * whole) == 0:
+                return self.sympy.Integer(sign)
+        return part / whole
+
+    def angle_minus_sine(self, angle: Number) -> Number:
+        return angle - self.sympy.sin(angle)
+
+    def integral(self, name: str, *arguments: Number) -> Number:
+        """A Gaussian integral without closed form, under a name of its own."""
+        return self.sympy.Function(name)(*arguments)
+
+
+FLOATS = Floats()
+
+
+@cache
+def precise(digits: int) -> Precise:
+    """The namespace of mpmath numbers with this many digits, and a reserve of 15."""
+    context = mpmath.MPContext()
+    context.dps = digits + 15
+    return _home(context)
+
+
+@cache
+def symbols() -> Symbols:
+    """The namespace of sympy expressions; sympy is imported here."""
+    return Symbols()
+
+
+@cache
+def _home(context: Any) -> Precise:
+    return Precise(context)
+
+
+def of(*values: Number) -> Any:
+    """The namespace in which these values live: sympy before mpmath before floats.
+
+    >>> of(2.0).sqrt(2.0), of(mpmath.mpf(2)).number(0.1)
+    (np.float64(1.4142135623730951), mpf('0.1'))
+    """
+    for value in values:
+        if hasattr(value, "free_symbols"):
+            return symbols()
+    for value in values:
+        if isinstance(value, mpmath.ctx_mp_python._mpf):
+            return _home(value.context)
+    return FLOATS

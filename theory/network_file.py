@@ -1,0 +1,45 @@
+"""A network from a TOML file: the same fields as ``Network``."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from theory.architecture import DescriptionError, Network, check_key
+
+FIELDS = (
+    "activation depth sigma_w2 sigma_b2 ratios outputs input_overlaps bias_gradients hidden layers "
+    "last parameterization loss weights batch_size"
+).split()
+REQUIRED = ("activation", "depth", "sigma_w2")
+
+
+def read_network(path: str | Path) -> Network:
+    """Read a network description.
+
+    Raises ``DescriptionError`` for a file that cannot be read, is not TOML (with line and
+    column), has an unknown key (with the nearest known one) or a meaningless value.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise DescriptionError(f"cannot read {path}: {problem}") from None
+    return parse_network(text, str(path))
+
+
+def parse_network(text: str, source: str = "network") -> Network:
+    """The network that a TOML text describes; ``source`` names it in messages.
+
+    >>> str(parse_network('activation = "tanh"\\ndepth = 3\\nsigma_w2 = 3\\nsigma_b2 = 0.64'))
+    'tanh (3, 0.64), L=3'
+    """
+    try:
+        table = tomllib.loads(f"{text}\n")  # so that an error on the last line has a line number
+    except tomllib.TOMLDecodeError as problem:
+        raise DescriptionError(f"{source}: {problem}") from None
+    for key in table:
+        check_key(key, FIELDS, source)
+    missing = [key for key in REQUIRED if key not in table]
+    if missing:
+        raise DescriptionError(f"{source}: missing {', '.join(missing)}")
+    return Network(table.pop("activation"), **table)
