@@ -5,17 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from numerics.fisher import linear_gram, through_last_layer
+from numerics.fisher import linear_gram, output_kernels, through_last_layer
 from numerics.network import Parameters, draw_inputs, draw_parameters, propagate
+from numerics.observables import OBSERVABLES
 from numerics.spectrum import measure_gram
 from theory.architecture import DescriptionError, Network, NoNormalization
 
@@ -169,7 +172,7 @@ def check_size(network: Network, width: int, samples: int, budget: int = MEMORY_
         raise DescriptionError(f"samples must be a whole number of at least 2, {samples!r} given")
     widths = network.widths(width)
     count, C = block_size(width), network.outputs
-    weights = count * sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    weights = count * sum(into * out for into, out in pairwise(widths))
     passes = (2 * sum(widths) + 2 * C * max(widths[1:])) * samples
     need = 8 * _workers() * (weights + passes + 4 * (C * samples) ** 2)
     if need > budget:
@@ -197,3 +200,13 @@ def _check_inputs(inputs: Any, network: Network, width: int, samples: int) -> np
     if not np.isfinite(array).all():
         raise DescriptionError("inputs must be finite, NaN or infinity given")
     return array.astype(float)
+
+
+def observe(
+    network: Network, width: int, samples: int, block: int, observables: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """The named observables of every network of a block, and ``seconds``, the time it took."""
+    start = time.perf_counter()
+    kernels = output_kernels(network, *draw_block(network, width, samples, block))
+    values = {name: OBSERVABLES[name](kernels, network) for name in observables}
+    return values | {"seconds": np.array([time.perf_counter() - start])}

@@ -30,15 +30,14 @@ def dual_gram(network: Network, parameters: Parameters, inputs: np.ndarray) -> n
     Divide by N for the dual Fisher matrix. ``inputs``: (n, N, M_0), or (N, M_0) for all networks.
 
     >>> net = Network("linear", depth=2, sigma_w2=1)
-    >>> ones = Parameters((np.ones((1, 3, 2)), np.ones((1, 2, 1))), (np.zeros((1, 2)), np.zeros((1, 1))))
+    >>> weights = np.ones((1, 3, 2)), np.ones((1, 2, 1))
+    >>> ones = Parameters(weights, (np.zeros((1, 2)), np.zeros((1, 1))))
     >>> dual_gram(net, ones, np.eye(3)[:2])  # W2.W2 (x.x + 1) + h.h + 1
     array([[[7., 5.],
             [5., 7.]]])
     """
     run = propagate(network, parameters, inputs)
-    return through_last_layer(
-        network, run.linear_outputs, linear_gram(network, parameters, run)
-    )
+    return through_last_layer(network, run.linear_outputs, linear_gram(network, parameters, run))
 
 
 def through_last_layer(network: Network, outputs: np.ndarray, K: np.ndarray) -> np.ndarray:

@@ -36,13 +36,15 @@ def _normalized(scheme: BatchNorm, u: np.ndarray) -> tuple[np.ndarray, np.ndarra
     return centred / deviation, deviation
 
 
-def _batch_norm(scheme: BatchNorm, u: np.ndarray) -> np.ndarray:
+def _batch_norm(scheme: Scheme, u: np.ndarray) -> np.ndarray:
+    assert isinstance(scheme, BatchNorm)
     return float(scheme.gamma) * _normalized(scheme, u)[0] + float(scheme.beta)
 
 
-def _batch_norm_derivative(scheme: BatchNorm, u: np.ndarray, tangent: np.ndarray) -> np.ndarray:
+def _batch_norm_derivative(scheme: Scheme, u: np.ndarray, tangent: np.ndarray) -> np.ndarray:
     r""":math:`\frac{\gamma}{\sqrt{\sigma^2+\epsilon}}\left(I - \frac{11^T}N
     - \frac{\hat u\hat u^T}N\right)\dot u`: symmetric, so it is its own transpose."""
+    assert isinstance(scheme, BatchNorm)
     hat, deviation = _normalized(scheme, u)
     centred = _centre(tangent)
     along = (hat * centred).mean(axis=-1, keepdims=True)
@@ -54,7 +56,9 @@ OPERATIONS: dict[str, Operation] = {
         lambda scheme, u: u, lambda scheme, u, t: t, lambda scheme, u, t: t
     ),
     MeanSubtraction.kind: Operation(
-        lambda scheme, u: _centre(u), lambda scheme, u, t: _centre(t), lambda scheme, u, t: _centre(t)
+        lambda scheme, u: _centre(u),
+        lambda scheme, u, t: _centre(t),
+        lambda scheme, u, t: _centre(t),
     ),
     BatchNorm.kind: Operation(_batch_norm, _batch_norm_derivative, _batch_norm_derivative),
 }

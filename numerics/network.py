@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -35,11 +36,11 @@ class Forward:
 def draw_parameters(
     network: Network, width: int, count: int, rng: np.random.Generator
 ) -> Parameters:
-    r"""``count`` networks: :math:`W^l_{ij} \sim N(0, \sigma_w^2/M_{l-1}), b^l_i \sim N(0, \sigma_b^2)`."""
+    r"""Weights of variance :math:`\sigma_w^2/M_{l-1}`, biases of variance :math:`\sigma_b^2`."""
     widths = network.widths(width)
     sigma_w, sigma_b = np.sqrt(float(network.sigma_w2)), np.sqrt(float(network.sigma_b2))
     weights, biases = [], []
-    for into, out in zip(widths, widths[1:], strict=False):
+    for into, out in pairwise(widths):
         W = rng.standard_normal((count, into, out))
         W *= sigma_w / np.sqrt(into)
         weights.append(W)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import special
+from scipy import linalg
 
 from numerics.fisher import OutputKernels
 from theory.architecture import DescriptionError, Network
@@ -35,9 +35,9 @@ def uniform(kernels: OutputKernels, network: Network) -> np.ndarray:
 
 
 def centred_trace(kernels: OutputKernels, network: Network) -> np.ndarray:
-    r"""Trace of the dual Fisher matrix per output after mean subtraction, :math:`\mathrm{tr}(AKA)/N`.
+    r"""Trace of the dual Fisher matrix of one output after mean subtraction.
 
-    :math:`A = I - 11^T/N`.
+    .. math:: \mathrm{tr}(AKA)/N, \qquad A = I - 11^T/N
     """
     return diagonal(kernels, network) - uniform(kernels, network)
 
@@ -46,20 +46,34 @@ def centred_largest(kernels: OutputKernels, network: Network) -> np.ndarray:
     r"""Largest eigenvalue of :math:`AKA/N`, averaged over the norm of the output weights; C = 1.
 
     :math:`|W|^2/\sigma_w^2` is :math:`\chi^2_M/M`, M the width of the last hidden layer, and
-    independent of the direction of W: the average is a Gauss-Laguerre sum of 5 nodes, exact for
-    polynomials of degree 9 in the norm.
+    independent of the direction of W: the average is a Gauss sum of 5 nodes, exact for polynomials
+    of degree 9 in it.
     """
     if kernels.outputs.shape[1] != 1:
         raise DescriptionError("the largest eigenvalue is averaged over the norm for one output")
     N = kernels.outputs.shape[-1]
     A = np.eye(N) - 1 / N
     below, last = A @ kernels.below[:, 0] @ A / N, A @ kernels.last @ A / N
-    nodes, weights = special.roots_genlaguerre(5, kernels.last_width / 2 - 1)
-    total = sum(
-        weight * np.linalg.eigvalsh(2 * node / kernels.last_width * below + last)[:, -1]
-        for node, weight in zip(nodes, weights / weights.sum(), strict=True)
+    return np.sum(
+        [
+            weight * np.linalg.eigvalsh(squared_norm * below + last)[:, -1]
+            for squared_norm, weight in zip(*mean_chi_square_rule(kernels.last_width), strict=True)
+        ],
+        axis=0,
     )
-    return np.asarray(total)
+
+
+def mean_chi_square_rule(n: int, nodes: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    r"""Gauss nodes and weights of the law of :math:`\chi^2_n/n`, from its three-term recurrence.
+
+    >>> x, w = mean_chi_square_rule(8)
+    >>> [round(float(w @ x**k), 12) for k in (0, 1, 2)]
+    [1.0, 1.0, 1.25]
+    """
+    k = np.arange(nodes)
+    diagonal, above = 2 * k + n / 2, np.sqrt(k[1:] * (k[1:] + n / 2 - 1))
+    points, vectors = linalg.eigh_tridiagonal(diagonal, above)
+    return 2 * points / n, vectors[0] ** 2
 
 
 def trace_given_outputs(kernels: OutputKernels, network: Network) -> np.ndarray:

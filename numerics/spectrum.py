@@ -29,9 +29,10 @@ def kernel_statistics(K: np.ndarray, C: int, N: int, scale: float) -> dict[str, 
 
 
 def spectral_statistics(F: np.ndarray, C: int, P: int) -> dict[str, Any]:
-    r"""Moments and top of the dual Fisher matrix, :math:`m = \mathrm{tr}F/P, s = \mathrm{tr}F^2/P`.
+    r"""Moments and top of the dual Fisher matrix.
 
-    ``top_mean`` is the mean of the C largest eigenvalues.
+    :math:`m = \mathrm{tr}F/P`, :math:`s = \mathrm{tr}F^2/P`; ``top_mean`` is the mean of the C
+    largest eigenvalues.
     """
     eigenvalues = linalg.eigvalsh(F, check_finite=False)
     return {
@@ -46,8 +47,8 @@ def alignment(F: np.ndarray, C: int, N: int) -> float:
     r"""Largest principal angle, in degrees, between two C-dimensional spaces of parameters.
 
     One is spanned by the top C eigenvectors of the Fisher matrix, the other by the mean gradients
-    :math:`\frac1N\sum_t \nabla f_k(t)`. With :math:`F^* = V \Lambda V^T` and U the indicators of the
-    outputs, :math:`\sin` of the angle is the largest singular value of
+    :math:`\frac1N\sum_t \nabla f_k(t)`. With :math:`F^* = V \Lambda V^T` and U the indicators of
+    the outputs, :math:`\sin` of the angle is the largest singular value of
     :math:`\Lambda_r^{1/2} V_r^T U R^{-1}`, r the rest of the spectrum, :math:`R^T R = U^T F^* U`.
     """
     eigenvalues, vectors = linalg.eigh(F, check_finite=False)

@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
 from difflib import get_close_matches
 from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from math import floor, isfinite
 from typing import Any, ClassVar
 
@@ -134,8 +135,9 @@ SCHEMES: dict[str, type[Scheme]] = {
 class Network:
     r"""A fully connected network of depth L at random initialization.
 
-    .. math:: u^l = W^l h^{l-1} + b^l,\quad h^l = \varphi(\mathrm{norm}_l(u^l)),\quad
-              W^l_{ij} \sim \mathcal N(0, \sigma_w^2/M_{l-1}),\quad b^l_i \sim \mathcal N(0, \sigma_b^2)
+    .. math:: u^l = W^l h^{l-1} + b^l, \qquad h^l = \varphi(\mathrm{norm}_l(u^l)), \qquad
+              W^l_{ij} \sim \mathcal N(0, \sigma_w^2/M_{l-1}), \qquad
+              b^l_i \sim \mathcal N(0, \sigma_b^2)
 
     for l = 1..L, with widths :math:`M_l = \alpha_l M` (l = 0..L-1), C linear outputs, and then the
     last layer's map. The inputs have overlaps
@@ -184,7 +186,9 @@ class Network:
         if not _at_least_zero(self.sigma_b2):
             raise DescriptionError(f"sigma_b2 must be at least 0, {self.sigma_b2} given")
         if not isinstance(self.bias_gradients, bool):
-            raise DescriptionError(f"bias_gradients is true or false, {self.bias_gradients!r} given")
+            raise DescriptionError(
+                f"bias_gradients is true or false, {self.bias_gradients!r} given"
+            )
         for name, covered in (
             ("parameterization", "standard"),
             ("loss", "mse"),
@@ -198,12 +202,12 @@ class Network:
 
     @property
     def alpha(self) -> Number:
-        r"""The number of hidden weights over M squared, :math:`\sum_{l=1}^{L-1}\alpha_l\alpha_{l-1}`."""
+        r"""Hidden weights over M squared, :math:`\sum_{l=1}^{L-1}\alpha_l\alpha_{l-1}`."""
         ratios = [_exactly(ratio) for ratio in self.ratios or ()]
-        return sum(a * b for a, b in zip(ratios, ratios[1:], strict=False))
+        return sum(below * above for below, above in pairwise(ratios))
 
     def widths(self, width: Number) -> tuple[Number, ...]:
-        r"""The layer widths :math:`(M_0, \dots, M_{L-1}, C)`, each ``round(alpha_l M)``, half up."""
+        r"""The layer widths :math:`(M_0, \dots, M_{L-1}, C)`: round(alpha_l M), half up."""
         if _symbolic(width):
             return (*(_exactly(ratio) * width for ratio in self.ratios or ()), self.outputs)
         width = _count("width", width, least=1)
@@ -225,7 +229,7 @@ class Network:
         Without bias gradients the + 1 is absent.
         """
         widths, bias = self.widths(width), int(self.bias_gradients)
-        return sum(out * (into + bias) for into, out in zip(widths, widths[1:], strict=False))
+        return sum(out * (into + bias) for into, out in pairwise(widths))
 
     def describe(self) -> dict[str, Any]:
         """The network as the keys and values of a TOML file."""
@@ -279,7 +283,7 @@ def _scheme(value: Any) -> Scheme:
             check_key(key, [f.name for f in fields(kind)], f"scheme {kind.kind}")
         return kind(**options)
     raise DescriptionError(
-        f'a scheme is a name or a table such as {{kind = "batchnorm", gamma = 1.3}}, {value!r} given'
+        f'a scheme is a name or a table such as {{kind = "batchnorm", gamma = 2}}, {value!r} given'
     )
 
 
@@ -392,6 +396,4 @@ def _short(value: Any) -> str:
 
 
 def _table(scheme: Scheme) -> dict[str, Any]:
-    return {"kind": scheme.kind} | {
-        f.name: _plain(getattr(scheme, f.name)) for f in fields(scheme)
-    }
+    return {"kind": scheme.kind} | {f.name: _plain(getattr(scheme, f.name)) for f in fields(scheme)}

@@ -1,7 +1,7 @@
 r"""The bulk of the spectrum when the number of samples grows in proportion to the width.
 
-So far its variance: the fluctuation of the off-diagonal kernel that, at N proportional to M, has the
-same order as the bulk mode itself and decides whether the uniform mode stands out of the bulk.
+So far its variance: the fluctuation of the off-diagonal kernel that, at N proportional to M, has
+the same order as the bulk mode itself and decides whether the uniform mode stands out of the bulk.
 """
 
 from __future__ import annotations
@@ -111,13 +111,19 @@ def noise(network: Network) -> float:
         Y[l + 1] = alpha[l] * order.qh2[l] + sigma_w2 * Y[l] * b2[l]
     X = {L - 1: x[L - 1]}
     for l in range(L - 1, 0, -1):
-        X[l - 1] = x[l - 1] + sigma_w2 * (X[l] * b2[l] + Y[l] * p2[l] * (neurons[l].d ** 2 @ WEIGHTS))
+        X[l - 1] = x[l - 1] + sigma_w2 * (
+            X[l] * b2[l] + Y[l] * p2[l] * (neurons[l].d ** 2 @ WEIGHTS)
+        )
     total = X[0] ** 2 / alpha[0]
     for l, n in neurons.items():
         V, A, B = n.h2 - n.m**2, p2[l] * (n.dd - n.b**2), (p1[l] - p2[l]) * n.dd
         total += (
-            X[l] ** 2 * V**2
-            + 2 * X[l] * Y[l] * p2[l] * (n.hd - n.m * n.b) ** 2
-            + Y[l] ** 2 * ((C + 2) * A**2 + 2 * C * A * B + C * B**2)
-        ) @ WEIGHTS / alpha[l]
+            (
+                X[l] ** 2 * V**2
+                + 2 * X[l] * Y[l] * p2[l] * (n.hd - n.m * n.b) ** 2
+                + Y[l] ** 2 * ((C + 2) * A**2 + 2 * C * A * B + C * B**2)
+            )
+            @ WEIGHTS
+            / alpha[l]
+        )
     return float(total) / float(network.alpha) ** 2

@@ -121,7 +121,7 @@ def _translate(node: ast.expr, names: tuple[str, ...], depth: int) -> Expression
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             if value in (float("inf"), float("-inf")):
                 raise _Unknown("a number is too large")
-            return Constant(exact(value))
+            return Constant(Fraction(repr(value)))
         case ast.Name(id=identifier):
             if identifier not in names:
                 raise _Unknown(f"unknown name {identifier!r}; known: {', '.join(names)}")

@@ -34,9 +34,7 @@ def moments(activation: Activation, pair: Pair) -> Moments:
     """
     known = ACTIVATIONS.get(activation.name)
     if known is None or known.expression != activation.expression or known.name not in KERNELS:
-        raise NotCovered(
-            f"activation {activation.expression!r} (covered: {', '.join(KERNELS)})"
-        )
+        raise NotCovered(f"activation {activation.expression!r} (covered: {', '.join(KERNELS)})")
     kernel, m = KERNELS[activation.name], of(*pair)
     parameters = {name: m.number(value) for name, value in activation.parameters}
     values = []

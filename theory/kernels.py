@@ -1,8 +1,8 @@
 r"""Closed Gaussian integrals of activations over two samples.
 
 Each kernel gives, for a centred Gaussian pair (u, v) of equal variances, the dual
-:math:`E[\varphi(u)\varphi(v)]`, the dual of the derivative, and how far each lies below its value at
-v = u. These gaps are formed without subtraction, so they keep their relative accuracy as the
+:math:`E[\varphi(u)\varphi(v)]`, the dual of the derivative, and how far each lies below its value
+at v = u. These gaps are formed without subtraction, so they keep their relative accuracy as the
 correlation tends to 1. **A new closed form goes here.**
 """
 
@@ -188,9 +188,7 @@ def _hyperbolic_tangent(integral: Callable[..., Number], name: str) -> Callable[
 
 KERNELS = {
     "linear": Kernel(linear, linear_gap, linear_derivative, linear_derivative_gap),
-    "relu": Kernel(
-        arc_cosine, arc_cosine_gap, arc_cosine_derivative, arc_cosine_derivative_gap
-    ),
+    "relu": Kernel(arc_cosine, arc_cosine_gap, arc_cosine_derivative, arc_cosine_derivative_gap),
     "erf": Kernel(
         _error_function(arc_sine),
         _error_function(arc_sine_gap),

@@ -1,6 +1,6 @@
 r"""The maps of the outputs: what each does to the spectrum of the linear outputs' kernel.
 
-A map is no hidden rule: it acts once, on the kernel :math:`(K_1 - K_2) I + K_2 11^T` of each output.
+A map is no hidden rule: it acts once, on each output's kernel :math:`(K_1 - K_2) I + K_2 11^T`.
 **A new last-layer map goes here**; its array operation goes to ``numerics/layers.py``.
 """
 
@@ -121,6 +121,7 @@ def normalized_outputs(scheme: Scheme, o: Outputs) -> Statistics:
     Raises ``OutOfRegime`` where the mean of :math:`1/\sigma^2` does not exist: N <= 3 at eps = 0.
     """
     assert isinstance(scheme, BatchNorm)
+    check_samples(scheme, o.N)
     m = of(*o)
     gamma, eps = m.number(scheme.gamma), m.number(scheme.eps)
     contrasts, second, bulk, along = _normalized_traces(o, eps)
@@ -149,14 +150,9 @@ def normalized_outputs(scheme: Scheme, o: Outputs) -> Statistics:
 def _normalized_traces(o: Outputs, eps: Number) -> tuple[Number, Number | None, Number, Number]:
     r"""Expectations over :math:`\sigma^2` of the two traces and of the two eigenvalues' factors."""
     if eps == 0:
-        if not isinstance(of(o.N), Symbols) and o.N <= 3:
-            raise OutOfRegime(
-                f"batch norm in the last layer needs N >= 4 samples at eps = 0, N = {int(o.N)} "
-                "given: the mean of 1/sigma^2 does not exist. Use more samples or eps > 0."
-            )
         bulk = fisher.inverse_variance(o.v, o.N)
         second = None
-        if isinstance(of(o.N), Symbols) or o.N > 5:
+        if not _concrete(o.N) or o.N > 5:
             second = (o.N - 2) * fisher.inverse_variance(o.v, o.N, power=2)
         return (o.N - 2) * bulk, second, bulk, 0 * bulk
 
@@ -202,6 +198,19 @@ def chi_square_mean(f: Callable[[Number], Number], n: Number, like: Number) -> N
         x = m.exp(t)
         total = total + f(x) * m.exp(n / 2 * t - x / 2 - log_norm)
     return total * step
+
+
+def check_samples(scheme: Scheme, N: Number) -> None:
+    r"""Raise ``OutOfRegime`` where batch norm's outputs have no mean of :math:`1/\sigma^2`."""
+    if isinstance(scheme, BatchNorm) and scheme.eps == 0 and _concrete(N) and N <= 3:
+        raise OutOfRegime(
+            f"batch norm in the last layer needs N >= 4 samples at eps = 0, N = {int(N)} given: "
+            "the mean of 1/sigma^2 does not exist. Use more samples or eps > 0."
+        )
+
+
+def _concrete(N: Number) -> bool:
+    return not isinstance(of(N), Symbols) or N.is_number
 
 
 MAPS: dict[str, Callable[[Scheme, Outputs], Statistics]] = {

@@ -35,7 +35,7 @@ class Floats:
     def select(condition: Any, then: Callable[[], Number], otherwise: Callable[[], Number]) -> Any:
         """Elementwise choice; both branches are evaluated."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(condition, then(), otherwise())[()]
+            return np.asarray(np.where(condition, then(), otherwise()))[()]
 
     @staticmethod
     def angle(sine: Number, cosine: Number, radius: Number) -> Number:
@@ -56,7 +56,7 @@ class Floats:
         for k in range(2, 9):
             term = -term * small**2 / (2 * k * (2 * k + 1))
             series = series + term
-        return np.where(x < 0.5, series, x - np.sin(x))[()]
+        return np.where(x < 0.5, series, x - np.sin(x)) + 0.0
 
 
 class Precise:

@@ -33,7 +33,7 @@ class Kernel(NamedTuple):
 
 @dataclass(frozen=True)
 class OrderParameters:
-    """Every layer's numbers: q, T, S for l = 1..L; qh for l = 0..L-1. Gaps are differences 1 - 2."""
+    """Every layer's numbers: q, T, S for l = 1..L; qh for l = 0..L-1. A gap is index 1 less 2."""
 
     q1: tuple[Number, ...]
     q2: tuple[Number, ...]

@@ -83,9 +83,7 @@ def _summed(integral: Callable[..., Number], pair: Any, nodes: Any) -> Number:
     total = 0
     for i, (S, p) in enumerate(zip(points, weights, strict=True)):
         row = p * integral(pair, S, S) / 2
-        row += sum(
-            q * integral(pair, S, T) for T, q in zip(points[:i], weights[:i], strict=True)
-        )
+        row += sum(q * integral(pair, S, T) for T, q in zip(points[:i], weights[:i], strict=True))
         total += 2 * p * row
     return total
 

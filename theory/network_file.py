@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 from theory.architecture import DescriptionError, Network, check_key
 
-FIELDS = (
-    "activation depth sigma_w2 sigma_b2 ratios outputs input_overlaps bias_gradients hidden layers "
-    "last parameterization loss weights batch_size"
-).split()
+FIELDS = (*(field.name for field in fields(Network) if field.name != "_"), "hidden")
 REQUIRED = ("activation", "depth", "sigma_w2")
 
 

@@ -3,8 +3,8 @@ r"""The mean-field rules of the hidden layers' normalizations.
 A rule has two halves: the law of the normalized pre-activations of two samples, and the step of
 the backward recursion. The backward matrices
 :math:`\Lambda^l_{ts}(t',s') = \sum_i \frac{\partial f(t)}{\partial u_i^l(t')}
-\frac{\partial f(s)}{\partial u_i^l(s')}` enter through their trace T and their sum S only, and these
-two numbers close. **A new normalization's mean-field rule goes here.**
+\frac{\partial f(s)}{\partial u_i^l(s')}` enter through their trace T and their sum S only, and
+these two numbers close. **A new normalization's mean-field rule goes here.**
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def predict(
 
     ``regime``: "fixed-samples" (N fixed, M to infinity) or "proportional" (N growing like M).
 
-    Raises ``DescriptionError`` for meaningless input, ``OutOfRegime`` where a moment does not exist.
+    Raises ``DescriptionError`` for meaningless input, ``OutOfRegime`` where a mean does not exist.
 
     >>> net = Network("relu", depth=3, sigma_w2=2, sigma_b2=0.1)
     >>> [round(float(kappa), 8) for kappa in predict(net, 1000, 100).kappa_leading[:2]]

@@ -1,0 +1,38 @@
+VENV := .venv
+PYTHON ?= python3
+FISHERFIELD := $(VENV)/bin/fisherfield
+READY := $(VENV)/.ready
+
+.PHONY: check test nightly table bench clean
+
+check: $(READY)  ## judge the theorems against random networks
+	$(FISHERFIELD) check
+
+test: $(READY)  ## the tests and doctests, the style and the types
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/pytest
+
+nightly: $(READY)  ## the slow tests, with more examples
+	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/pytest -m "slow or not slow"
+
+table: $(READY)  ## the table of normalization schemes on a page, build/table.pdf
+	mkdir -p build
+	$(FISHERFIELD) table normalization --out build/normalization.tex
+	cp derivations/page.tex build/table.tex
+	cd build && pdflatex -halt-on-error -interaction=nonstopmode table.tex >/dev/null
+	! grep -E "^(LaTeX|Package .*) Warning|^(Over|Under)full" build/table.log
+
+bench: $(READY)  ## speed against the machine's own limits
+	$(VENV)/bin/python -m benchmarks.gram
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt pip
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt \
+		--build-constraint constraints.txt --group dev --editable .
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV)

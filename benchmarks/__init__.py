@@ -1,0 +1,1 @@
+"""One script per claim about speed, each measured against the machine's own limits."""

@@ -1,0 +1,231 @@
+"""The command line. Exit: 0 well, 1 a verdict fails, 2 meaningless input, 3 out of regime."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    return _guarded(options.command, options)
+
+
+def _guarded(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    from theory.errors import DescriptionError, OutOfRegime
+
+    try:
+        return command(options)
+    except DescriptionError as problem:
+        print(f"fisherfield: {problem}", file=sys.stderr)
+        return 2
+    except OutOfRegime as problem:
+        print(f"fisherfield: out of regime: {problem}", file=sys.stderr)
+        if getattr(options, "json", False):
+            _print_json({"regime": "out of regime", "reason": str(problem)})
+        return 3
+
+
+def _parser() -> Parser:
+    parser = Parser(
+        prog="fisherfield",
+        description="Fisher information spectra of wide networks: predicted, measured, judged.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(run: Callable[[argparse.Namespace], int], name: str, text: str) -> Parser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=run)
+        return sub
+
+    sub = command(check, "check", "judge theorems against random networks")
+    sub.add_argument("ids", nargs="*", metavar="ID", help="theorems; all by default")
+    sub.add_argument("--all", action="store_true", help="also the cases outside the main job")
+    sub.add_argument(
+        "--precision", type=float, metavar="DELTA", help="relative error a verdict excludes: 0.02"
+    )
+    sub.add_argument("--network", metavar="FILE", help="judge on this network (TOML)")
+    sub.add_argument("--samples", type=int, metavar="N", help="with --network: samples")
+    sub.add_argument("--json", action="store_true")
+
+    sub = command(predict, "predict", "predict the Fisher statistics of a network")
+    _sized(sub)
+    sub.add_argument("--digits", type=int, metavar="n", help="digits, by arbitrary precision")
+    sub.add_argument(
+        "--regime",
+        default="fixed-samples",
+        metavar="REGIME",
+        help="fixed-samples (default) or proportional",
+    )
+
+    sub = command(measure, "measure", "measure the Fisher statistics of random networks")
+    _sized(sub)
+    sub.add_argument("--seeds", type=int, required=True, metavar="S", help="number of networks")
+    sub.add_argument("--inputs", metavar="FILE.npy", help="inputs of shape (N, M_0)")
+    sub.add_argument("--memory", type=float, default=16, metavar="GIB", help="memory budget: 16")
+
+    sub = command(list_theorems, "list", "list the theorems")
+    sub.add_argument("--json", action="store_true")
+
+    sub = command(derive, "derive", "verify and print the proof of a theorem")
+    sub.add_argument("id", metavar="ID")
+    sub.add_argument("--latex", action="store_true")
+
+    sub = command(table, "table", "print a LaTeX table of predictions, measurements and verdicts")
+    sub.add_argument("name", metavar="NAME", help="normalization")
+    sub.add_argument("--out", metavar="FILE")
+    return parser
+
+
+def _sized(sub: Parser) -> None:
+    sub.add_argument("network", metavar="NET", help="network file (TOML)")
+    sub.add_argument("--width", type=int, required=True, metavar="M")
+    sub.add_argument("--samples", type=int, required=True, metavar="N")
+    sub.add_argument("--json", action="store_true")
+
+
+def check(options: argparse.Namespace) -> int:
+    from derivations import evidence
+    from derivations.tables import verdicts
+    from theory.network_file import read_network
+
+    rows = evidence.check(
+        options.ids or None,
+        read_network(options.network) if options.network else None,
+        everything=options.all,
+        precision=evidence.DELTA if options.precision is None else options.precision,
+        samples=options.samples,
+        say=_say,
+    )
+    if options.json:
+        _print_json([row.to_json() for row in rows])
+    else:
+        print(verdicts(rows))
+    for row in rows:
+        if row.reason is not None:
+            _say(f"{row.id}, {row.network}: {row.reason}")
+    return evidence.exit_status(rows)
+
+
+def predict(options: argparse.Namespace) -> int:
+    from theory.network_file import read_network
+    from theory.prediction import predict, to_json
+
+    prediction = predict(
+        read_network(options.network),
+        options.width,
+        options.samples,
+        digits=options.digits,
+        regime=options.regime,
+    )
+    return _show(to_json(prediction, options.digits), options.json)
+
+
+def measure(options: argparse.Namespace) -> int:
+    import numpy as np
+
+    from numerics.ensemble import measure
+    from theory.errors import DescriptionError
+    from theory.last_layer import check_samples
+    from theory.network_file import read_network
+
+    network, inputs = read_network(options.network), None
+    if options.inputs is not None:
+        try:
+            inputs = np.load(options.inputs, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as problem:
+            raise DescriptionError(f"cannot read {options.inputs}: {problem}") from None
+    check_samples(network.last, options.samples)
+    measured = measure(
+        network,
+        options.width,
+        options.samples,
+        options.seeds,
+        inputs=inputs,
+        memory_budget=int(options.memory * 2**30),
+        progress=sys.stderr.isatty(),
+    )
+    sizes = {"width": options.width, "samples": options.samples, "seeds": options.seeds}
+    statistics = {
+        name: None
+        if one is None
+        else {
+            "mean": one.mean,
+            "standard_error": one.standard_error,
+            "values": list(one.values),
+        }
+        for name, one in measured.items()
+    }
+    return _show({"network": network.describe()} | sizes | statistics, options.json)
+
+
+def list_theorems(options: argparse.Namespace) -> int:
+    from derivations.catalogue import THEOREMS
+
+    if options.json:
+        _print_json([{"id": theorem.id, "says": theorem.says} for theorem in THEOREMS])
+    else:
+        width = max(len(theorem.id) for theorem in THEOREMS)
+        print("\n".join(f"{theorem.id:{width}}  {theorem.says}" for theorem in THEOREMS))
+    return 0
+
+
+def derive(options: argparse.Namespace) -> int:
+    from derivations.catalogue import theorem
+
+    proof = theorem(options.id).prove()
+    proof.verify()
+    print(proof.to_latex() if options.latex else proof.to_text())
+    return 0
+
+
+def table(options: argparse.Namespace) -> int:
+    from derivations import evidence
+    from derivations.tables import TABLES
+    from theory.errors import DescriptionError
+
+    if options.name not in TABLES:
+        raise DescriptionError(f"unknown table {options.name!r}; known: {', '.join(TABLES)}")
+    if options.out is not None and not Path(options.out).absolute().parent.is_dir():
+        raise DescriptionError(f"cannot write {options.out}: no such directory")
+    rows = evidence.check(say=_say)
+    text = TABLES[options.name](rows)
+    if options.out is None:
+        print(text)
+    else:
+        Path(options.out).write_text(text + "\n", encoding="utf-8")
+    return evidence.exit_status(rows)
+
+
+def _show(statistics: dict[str, Any], as_json: bool) -> int:
+    if as_json:
+        _print_json(statistics)
+        return 0
+    from derivations.tables import statistics as as_text
+
+    print(as_text(statistics))
+    return 0
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, allow_nan=False))
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,372 @@
+"""Evidence: joins predictions and measurements row by row, and judges them.
+
+A row is a quantity of one theorem on one network with N samples, in units of its prediction at the
+finite N and M used, so that the claim is always "tends to 1". Rows on the same linear network share
+their samples. A pilot of variances fixes widths and numbers of networks once; then everything is
+measured, extrapolated, and judged under one error rate for the whole run.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from derivations.catalogue import THEOREMS, theorem
+from derivations.theorem import Case, Row, Theorem
+from numerics.ensemble import SEED_BASE, block_size, observe, over_blocks
+from numerics.extrapolation import Corrections, Extrapolation, extrapolate
+from numerics.plan import EDGE, EXPLICIT, EXPLICIT_FINE, Design, Plan, Unreachable, plan, pooled_c
+from numerics.verdict import TAIL, Verdict, decide, detectable, holm
+from theory.architecture import DescriptionError, Network, OutOfRegime
+from theory.meanfield import Kernel
+from theory.prediction import Prediction, predict, unmapped
+
+ALPHA = 1e-3
+"""Probability that a run over true theorems refutes one of them."""
+
+DELTA, DELTA_EDGE = 0.02, 0.1
+"""Relative error that a verdict excludes: for means and outliers, and for the edge of a bulk."""
+
+POWER = 0.9
+PILOT = 32
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One row of a run, with everything that its verdict rests on.
+
+    ``measured`` is the extrapolated ratio to the prediction (an error of kappa_2 in units of
+    abs(kappa_2) + kappa_1/N), ``predicted`` the limit itself: K in units of alpha M, the mean
+    eigenvalue in units of C alpha M/P. ``seeds`` are the networks at each of ``widths``.
+    """
+
+    id: str
+    network: str
+    quantity: str
+    samples: int
+    verdict: Verdict
+    z: float | None = None
+    p: float | None = None
+    alpha_row: float | None = None
+    chi2_dof: float | None = None
+    measured: float | None = None
+    standard_error: float | None = None
+    tau: float | None = None
+    nu: float | None = None
+    predicted: float | None = None
+    unit: float | None = None
+    detectable: float | None = None
+    delta: float | None = None
+    powers: tuple[float, ...] = ()
+    widths: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = ()
+    seed_base: int = SEED_BASE
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"verdict": str(self.verdict)}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A row to be judged: theorem, quantity, network, samples."""
+
+    theorem: Theorem
+    row: Row
+    network: Network
+    samples: int
+
+    def ratio(self, width: int, values: np.ndarray) -> np.ndarray:
+        """Measured values at this width in units of the prediction there."""
+        prediction = predict(unmapped(self.network), width, self.samples)
+        predicted, unit = self._value(prediction, prediction.K)
+        return 1 + (values - predicted) / unit
+
+    def limit(self, width: int) -> tuple[float, float]:
+        """The leading order of the prediction, and the unit of its error; any width will do."""
+        prediction = predict(unmapped(self.network), width, self.samples)
+        return self._value(prediction, prediction.kappa_leading)
+
+    def _value(self, prediction: Prediction, kernel: Kernel) -> tuple[float, float]:
+        arguments = (kernel, prediction.order_parameters.q_gap[-1], self.samples)
+        predicted = float(self.row.value(*arguments))
+        return predicted, predicted if self.row.unit is None else float(self.row.unit(*arguments))
+
+    @property
+    def key(self) -> tuple[Network, int, bool]:
+        """Questions with equal keys share their networks."""
+        return unmapped(self.network), self.samples, self.row.edge
+
+    @property
+    def corrections(self) -> Corrections:
+        if self.row.edge:
+            return Corrections.edge(self.samples)
+        return Corrections.mean(self.network.depth)
+
+
+@dataclass
+class Group:
+    """Questions that share the same networks, and what was measured of them.
+
+    ``c`` is each question's fluctuation, fixed by the pilot.
+    """
+
+    network: Network
+    samples: int
+    design: Design
+    questions: list[Question] = field(default_factory=list)
+    c: dict[Question, float] = field(default_factory=dict)
+    values: dict[tuple[int, int], dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def jobs(self, counts: Sequence[int]) -> list[tuple[Group, int, int]]:
+        """Blocks not measured yet, for this many networks at each width."""
+        return [
+            (self, width, block)
+            for width, count in zip(self.design.widths, counts, strict=True)
+            for block in range(math.ceil(count / block_size(width)))
+            if (width, block) not in self.values
+        ]
+
+    def measure(self, width: int, block: int) -> None:
+        observables = tuple({question.row.observable for question in self.questions})
+        self.values[width, block] = observe(self.network, width, self.samples, block, observables)
+
+    def gathered(self, name: str, width: int) -> np.ndarray:
+        """All measured values at this width, in the order of the blocks."""
+        blocks = sorted(block for at, block in self.values if at == width)
+        return np.concatenate([self.values[width, block][name] for block in blocks])
+
+    def summary(self, question: Question) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Counts, means and variances of one row at every width."""
+        rows = [
+            question.ratio(width, self.gathered(question.row.observable, width))
+            for width in self.design.widths
+        ]
+        return (
+            np.array([len(row) for row in rows]),
+            np.array([row.mean() for row in rows]),
+            np.array([row.var(ddof=1) for row in rows]),
+        )
+
+    def seconds(self, jobs: Iterable[tuple[Group, int, int]]) -> float:
+        """Time of further blocks on one core, from that of the pilot's."""
+        per_block = {width: self.gathered("seconds", width).mean() for width in self.design.widths}
+        return float(sum(per_block[width] for group, width, _ in jobs if group is self))
+
+
+def check(
+    ids: str | Theorem | Sequence[str | Theorem] | None = None,
+    network: Network | None = None,
+    *,
+    everything: bool = False,
+    precision: float = DELTA,
+    samples: int | None = None,
+    alpha: float = ALPHA,
+    power: float = POWER,
+    say: Callable[[str], None] | None = None,
+) -> list[Judged]:
+    """Judge theorems against random networks.
+
+    ``ids``: one theorem or several, all by default. ``network``: judge them there instead of on
+    their own networks, with ``samples`` samples (by default as many as the theorem's cases have).
+    ``everything`` adds the cases outside the main job. ``precision`` is the relative error delta
+    that a verdict excludes (edges of a bulk: 10 %), ``alpha`` the probability that a run over true
+    theorems refutes one, ``power`` that of finding an error of delta. ``say`` hears the plan and
+    lets progress be shown.
+
+    Raises ``DescriptionError`` for an unknown theorem or meaningless numbers.
+    """
+    if not 0 < precision < 1:
+        raise DescriptionError(f"precision must lie between 0 and 1, {precision} given")
+    wanted = THEOREMS if ids is None else [ids] if isinstance(ids, str | Theorem) else ids
+    chosen = [theorem(one) if isinstance(one, str) else one for one in wanted]
+    questions = [
+        question
+        for one in chosen
+        for case in _cases(one, network, samples, everything)
+        for question in _questions(one, case)
+    ]
+    reasons = [_violated(question) for question in questions]
+    judged = [q for q, reason in zip(questions, reasons, strict=True) if reason is None]
+    groups = _group(judged, precision)
+    level = TAIL * alpha / max(1, len(judged))
+    _measure(list(groups.values()), precision, level, power, say)
+    decided = iter(_decide(groups, judged, precision, alpha, power))
+    return [
+        next(decided) if reason is None else _out_of_regime(question, reason)
+        for question, reason in zip(questions, reasons, strict=True)
+    ]
+
+
+def exit_status(rows: Iterable[Judged]) -> int:
+    """0: all agree; 1: one is refuted or undecided; 3: one is out of regime, the others agree."""
+    found = {row.verdict for row in rows}
+    if found & {Verdict.REFUTED, Verdict.UNDECIDED}:
+        return 1
+    return 3 if Verdict.OUT_OF_REGIME in found else 0
+
+
+def _cases(
+    one: Theorem, network: Network | None, samples: int | None, everything: bool
+) -> list[Case]:
+    if network is None:
+        return [case for case in one.cases if case.default or everything]
+    mapped = replace(network, last=one.cases[0].network.last)
+    usual = {quantity: case.samples for case in reversed(one.cases) for quantity in case.quantities}
+    return [Case(mapped, samples or usual[row.quantity], (row.quantity,)) for row in one.rows]
+
+
+def _questions(one: Theorem, case: Case) -> list[Question]:
+    return [
+        Question(one, one.row(quantity), case.network, case.samples) for quantity in case.quantities
+    ]
+
+
+def _violated(question: Question) -> str | None:
+    """Why the theorem does not apply here, or None."""
+    if question.row.edge and question.network.outputs > 1:
+        return "the largest eigenvalue is judged for one output, C = 1"
+    try:
+        question.theorem.requires(question.network, question.samples)
+    except OutOfRegime as problem:
+        return str(problem)
+    return None
+
+
+def _out_of_regime(question: Question, reason: str) -> Judged:
+    return Judged(
+        question.theorem.id,
+        str(question.network),
+        question.row.quantity,
+        question.samples,
+        Verdict.OUT_OF_REGIME,
+        reason=reason,
+    )
+
+
+def _group(questions: Iterable[Question], precision: float) -> dict[Any, Group]:
+    groups: dict[Any, Group] = {}
+    for question in questions:
+        linear, samples, edge = question.key
+        fine = EXPLICIT if precision > 0.01 else EXPLICIT_FINE
+        design = (EDGE if edge else fine).scaled(linear.depth)
+        groups.setdefault(question.key, Group(linear, samples, design)).questions.append(question)
+    return groups
+
+
+def _resolution(question: Question, precision: float) -> float:
+    return max(precision, DELTA_EDGE) if question.row.edge else precision
+
+
+def _measure(
+    groups: list[Group],
+    precision: float,
+    level: float,
+    power: float,
+    say: Callable[[str], None] | None,
+) -> None:
+    def run(jobs: list[tuple[Group, int, int]], label: str) -> None:
+        over_blocks(Group.measure, jobs, label, progress=say is not None and sys.stderr.isatty())
+
+    run(
+        [job for group in groups for job in group.jobs([PILOT] * len(group.design.widths))], "pilot"
+    )
+    planned = [_plan(group, precision, level, power) for group in groups]
+    jobs = [
+        job
+        for group, chosen in zip(groups, planned, strict=True)
+        for job in group.jobs(chosen.counts)
+    ]
+    if say is not None:
+        seconds = sum(group.seconds(jobs) for group in groups) / (os.cpu_count() or 1)
+        networks = sum(sum(chosen.counts) for chosen in planned)
+        say(f"{networks} networks planned, estimated time {seconds:.0f} s")
+    run(jobs, "networks")
+
+
+def _plan(group: Group, precision: float, level: float, power: float) -> Plan:
+    """The plan of the row that needs most; all rows of the group use it."""
+    plans = []
+    for question in group.questions:
+        _, _, variances = group.summary(question)
+        group.c[question] = float(pooled_c(group.design.widths, variances))
+        try:
+            chosen = plan(
+                group.c[question],
+                delta=_resolution(question, precision),
+                alpha=level,
+                power=power,
+                corrections=question.corrections,
+                design=group.design,
+                pilot=PILOT,
+                block=block_size,
+            )
+        except Unreachable as problem:
+            raise DescriptionError(f"{question.row.quantity}: {problem}") from None
+        plans.append(chosen)
+    return max(plans, key=lambda chosen: chosen.seconds)
+
+
+def _decide(
+    groups: dict[Any, Group],
+    questions: list[Question],
+    precision: float,
+    alpha: float,
+    power: float,
+) -> list[Judged]:
+    if not questions:
+        return []
+    fits = [_fit(groups[question.key], question) for question in questions]
+    levels = holm([float(fit.p) for fit in fits], alpha)
+    return [
+        _judge(groups[question.key], question, fit, float(level), precision, power)
+        for question, fit, level in zip(questions, fits, levels, strict=True)
+    ]
+
+
+def _fit(group: Group, question: Question) -> Extrapolation:
+    counts, means, variances = group.summary(question)
+    return extrapolate(
+        group.design.widths, counts, means, variances, group.c[question], question.corrections
+    )
+
+
+def _judge(
+    group: Group,
+    question: Question,
+    fit: Extrapolation,
+    level: float,
+    precision: float,
+    power: float,
+) -> Judged:
+    delta = _resolution(question, precision)
+    counts, _, _ = group.summary(question)
+    predicted, unit = question.limit(group.design.widths[-1])
+    return Judged(
+        id=question.theorem.id,
+        network=str(question.network),
+        quantity=question.row.quantity,
+        samples=question.samples,
+        verdict=decide(fit, level, delta),
+        z=float(fit.z),
+        p=float(fit.p),
+        alpha_row=level,
+        chi2_dof=float(fit.chi2 / fit.dof),
+        measured=float(fit.theta),
+        standard_error=float(fit.standard_error),
+        tau=float(fit.tau),
+        nu=float(fit.nu),
+        predicted=predicted,
+        unit=unit,
+        detectable=float(detectable(fit, level, power)),
+        delta=delta,
+        powers=question.corrections.powers,
+        widths=group.design.widths,
+        seeds=tuple(int(count) for count in counts),
+    )
