@@ -376,8 +376,9 @@ def test_holm_rejects_what_removing_the_smallest_again_and_again_rejects(p_value
     assert all(levels[i] == pytest.approx(level) for i in left)
 
 
-def test_a_row_at_exactly_its_holm_level_is_kept():
-    assert holm([0.7 * 0.01], alpha=0.01).tolist() == [0.7 * 0.01]
+def test_a_row_at_exactly_its_level_is_kept():
+    first = 0.7 * 0.01 / 2
+    assert holm([first, 0.006], alpha=0.01).tolist() == [first, first]
     fit = row(theta=1.02)
     assert decide(fit, float(fit.p), delta=1.0) == "AGREES"
     assert decide(fit, float(np.nextafter(fit.p, 1)), delta=1.0) == "REFUTED"
@@ -508,6 +509,14 @@ def test_a_plan_never_measures_less_than_its_pilot_and_whole_blocks_only():
     assert easy.counts == (12, 12, 12, 12)
 
 
+def test_networks_of_a_large_pilot_are_not_asked_for_again():
+    case = PLANNED["explicit, 2 %"]
+    usual, large = planned(case), planned(case, pilot=400)
+    assert large.counts[2:] == (400, 400)
+    assert large.counts[0] < 0.8 * usual.counts[0]
+    assert large.detectable == pytest.approx(0.02 / 1.1, rel=0.02)
+
+
 def test_a_finer_or_stricter_promise_never_costs_less():
     case = PLANNED["explicit, 2 %"]
     usual = planned(case)
@@ -533,6 +542,7 @@ def test_a_promise_below_what_tau_allows_names_the_smallest_and_the_remedy():
 def test_designs_grow_with_depth_beyond_three():
     assert EXPLICIT.scaled(2) == EXPLICIT.scaled(3) == EXPLICIT
     assert EXPLICIT.scaled(6) == Design((128, 256, 512, 1024), EXPLICIT.shares)
+    assert explicit_seconds(1000, depth=5) == pytest.approx(2 * explicit_seconds(1000, depth=3))
 
 
 def test_pooled_c_is_the_mean_square_over_widths_and_takes_many_rows():

@@ -25,6 +25,7 @@ class Floats:
     digits = 15
     pi = np.pi
     sqrt, exp, log, sin, cos, tanh, cosh = np.sqrt, np.exp, np.log, np.sin, np.cos, np.tanh, np.cosh
+    arcsin, expm1, log1p = np.arcsin, np.expm1, np.log1p
     erf, gamma_log, maximum, absolute = special.erf, special.gammaln, np.maximum, np.abs
 
     @staticmethod
@@ -73,6 +74,7 @@ class Precise:
             context.cosh,
         )
         self.erf, self.gamma_log, self.absolute = context.erf, context.loggamma, context.fabs
+        self.arcsin, self.expm1, self.log1p = context.asin, context.expm1, context.log1p
         self.maximum = max
 
     def number(self, value: Number) -> Number:
@@ -108,6 +110,7 @@ class Symbols:
         self.sqrt, self.exp, self.log, self.erf = sympy.sqrt, sympy.exp, sympy.log, sympy.erf
         self.sin, self.cos, self.tanh, self.cosh = sympy.sin, sympy.cos, sympy.tanh, sympy.cosh
         self.gamma_log, self.maximum, self.absolute = sympy.loggamma, sympy.Max, sympy.Abs
+        self.arcsin = sympy.asin
 
     def number(self, value: Number) -> Number:
         if isinstance(value, self.sympy.Basic):
@@ -160,8 +163,8 @@ def _home(context: Any) -> Precise:
 def of(*values: Number) -> Any:
     """The namespace in which these values live: sympy before mpmath before floats.
 
-    >>> of(2.0).sqrt(2.0), of(mpmath.mpf(2)).number(0.1)
-    (np.float64(1.4142135623730951), mpf('0.1'))
+    >>> of(1, 2.0) is FLOATS
+    True
     """
     for value in values:
         if hasattr(value, "free_symbols"):

@@ -1,0 +1,1 @@
+"""Closed Gaussian integrals, one file for each family of activations."""
