@@ -98,7 +98,7 @@ def _sized(sub: Parser) -> None:
 
 def check(options: argparse.Namespace) -> int:
     from derivations import evidence
-    from derivations.tables import verdicts
+    from derivations.terminal import verdicts
     from theory.network_file import read_network
 
     rows = evidence.check(
@@ -213,7 +213,7 @@ def _show(statistics: dict[str, Any], as_json: bool) -> int:
     if as_json:
         _print_json(statistics)
         return 0
-    from derivations.tables import statistics as as_text
+    from derivations.terminal import statistics as as_text
 
     print(as_text(statistics))
     return 0

@@ -6,7 +6,7 @@ import sys
 
 from derivations.catalogue import theorem
 from derivations.evidence import check, exit_status
-from derivations.tables import verdicts
+from derivations.terminal import verdicts
 
 
 def run(id: str) -> None:

@@ -240,7 +240,7 @@ def test_many_sweeps_at_once_equal_one_after_the_other():
 # Error rates on synthetic sweeps
 
 EXACT = {
-    # sweeps in which the t is exact up to nu: many networks, or hardly any tau
+    # sweeps in which t is Student's up to the estimate of nu: many networks, or hardly any tau
     "explicit, tau from the prior": (*FITS["explicit"], True),
     "explicit, nothing unfitted": (*FITS["no prior"], True),
     "edge, tau from the prior": (*FITS["edge"], True),
@@ -261,7 +261,7 @@ RATED = {
 
 @pytest.mark.parametrize("case", EXACT.values(), ids=EXACT)
 def test_p_values_of_a_true_theory_and_of_its_fit_are_uniform(case):
-    # sees a standard error wrong by 5 % and a chi2 wrong by 10 %
+    # sees a standard error wrong by 5 % and a chi2 wrong by 10 % (in 37 of 40 seeds or more)
     *fit, unfitted = case
     result = judged(*fit, size=20_000, seed=2, unfitted=unfitted)
     require_uniform(result.p)
@@ -270,8 +270,8 @@ def test_p_values_of_a_true_theory_and_of_its_fit_are_uniform(case):
 
 @pytest.mark.parametrize("case", RATED.values(), ids=RATED)
 def test_a_true_theory_is_refuted_no_more_often_than_declared(case):
-    # of 200 000 sweeps 200 are expected below 1e-3 and 263 allowed, 2000 below 1e-2 and 2193
-    # allowed: this sees a rate of 1.5e-3, that is a standard error 4 % too small
+    # of 200 000 sweeps 263 are allowed where 200 are declared, 2193 where 2000: this sees a
+    # standard error 4 % too small, in the first case; the others are up to a quarter below 1e-3
     *fit, unfitted = case
     result = judged(*fit, size=200_000, seed=3, unfitted=unfitted)
     for alpha in (1e-3, 1e-2):
@@ -511,8 +511,8 @@ def test_a_plan_never_measures_less_than_its_pilot_and_whole_blocks_only():
 
 def test_networks_of_a_large_pilot_are_not_asked_for_again():
     case = PLANNED["explicit, 2 %"]
-    usual, large = planned(case), planned(case, pilot=400)
-    assert large.counts[2:] == (400, 400)
+    usual, large = planned(case), planned(case, pilot=120)
+    assert large.counts[3] == 120 > usual.counts[3]
     assert large.counts[0] < 0.8 * usual.counts[0]
     assert large.detectable == pytest.approx(0.02 / 1.1, rel=0.02)
 

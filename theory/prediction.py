@@ -10,7 +10,7 @@ import numpy as np
 from theory import bulk, fisher
 from theory.architecture import DescriptionError, Network, NoNormalization
 from theory.last_layer import LargestEigenvalue, Mode, Outputs, last_layer
-from theory.mathematics import FLOATS, Number, Precise, Symbols, of, precise, symbols
+from theory.mathematics import FLOATS, Number, Symbols, of, precise, symbols
 from theory.meanfield import Kernel, OrderParameters, order_parameters
 
 REGIMES = ("fixed-samples", "proportional")
@@ -152,11 +152,11 @@ def to_json(prediction: Prediction, digits: int | None = None) -> dict[str, Any]
             return value
         if isinstance(value, tuple | list):
             return [plain(item) for item in value]
-        m = of(value)
-        if isinstance(m, Symbols):
+        if isinstance(of(value), Symbols):
             return str(value)
-        if isinstance(m, Precise):
-            return m.context.nstr(value, digits or m.digits - 15, strip_zeros=False)
+        if digits is not None:
+            m = precise(digits)
+            return m.context.nstr(m.number(value), digits, strip_zeros=False)
         if isinstance(value, np.ndarray):
             return value.tolist()
         return float(value)
