@@ -33,6 +33,9 @@ ALPHA = 1e-3
 DELTA, DELTA_EDGE = 0.02, 0.1
 """Relative error that a verdict excludes: for means and outliers, and for the edge of a bulk."""
 
+FINE_BELOW = 0.0075
+"""Resolution below which wider networks reach a verdict at less cost."""
+
 POWER = 0.9
 PILOT = 32
 
@@ -254,8 +257,8 @@ def _group(questions: Iterable[Question], precision: float) -> dict[Any, Group]:
     groups: dict[Any, Group] = {}
     for question in questions:
         linear, samples, edge = question.key
-        fine = EXPLICIT if precision > 0.01 else EXPLICIT_FINE
-        design = (EDGE if edge else fine).scaled(linear.depth)
+        means = EXPLICIT if precision > FINE_BELOW else EXPLICIT_FINE
+        design = (EDGE if edge else means).scaled(linear.depth)
         groups.setdefault(question.key, Group(linear, samples, design)).questions.append(question)
     return groups
 

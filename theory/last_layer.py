@@ -128,7 +128,7 @@ def normalized_outputs(scheme: Scheme, o: Outputs) -> Statistics:
     reason = "the largest eigenvalue is random through the variance of each output"
     second_moment = None
     if second is None:
-        reason += f"; the mean of 1/sigma^4 does not exist for N = {int(o.N)} <= 5 samples at eps = 0"
+        reason += f"; the mean of 1/sigma^4 does not exist for N = {int(o.N)} <= 5 at eps = 0"
     else:
         second_moment = fisher.normalized_second_moment(
             o.gap, second, gamma, o.N, o.C, o.P, o.noise

@@ -1,4 +1,4 @@
-r"""Gaussian laws of one sample and of two, in coordinates that stay accurate at every correlation."""
+r"""Gaussian laws of one sample and of two, in coordinates accurate at every correlation."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Pair(NamedTuple):
         mean1: Number = 0,
         mean2: Number = 0,
     ) -> Pair:
-        r"""A pair with its correlation given in exactly one way: c, 1 - c, 1 + c, theta, or r = q12.
+        """A pair with its correlation given in exactly one way: c, 1 - c, 1 + c, theta, or q12 = r.
 
         >>> Pair.at(1.0, one_minus_c=1e-20).dl
         1e-20

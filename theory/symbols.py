@@ -1,0 +1,137 @@
+r"""Every symbol once: its name, its LaTeX, its domain, its meaning.
+
+The only module of this wing that imports sympy when it is imported. ``GLOSSARY`` maps each symbol
+to its ``Term``; the symbols themselves are the names below.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+
+@dataclass(frozen=True)
+class Term:
+    """A symbol in words; ``between`` are numbers of its domain, where equalities are tried."""
+
+    latex: str
+    domain: str
+    meaning: str
+    between: tuple[int, int] = (1, 2)
+
+
+GLOSSARY: dict[sp.Symbol, Term] = {}
+
+
+def _real(name: str, *term: str, between: tuple[int, int] = (-1, 1)) -> sp.Symbol:
+    return _entered(sp.Symbol(name, real=True), *term, between=between)
+
+
+def _positive(name: str, *term: str, between: tuple[int, int] = (1, 2)) -> sp.Symbol:
+    return _entered(sp.Symbol(name, positive=True), *term, between=between)
+
+
+def _whole(name: str, *term: str, between: tuple[int, int] = (1, 9)) -> sp.Symbol:
+    return _entered(sp.Symbol(name, integer=True, positive=True), *term, between=between)
+
+
+def _vector(name: str, *term: str) -> sp.Symbol:
+    """A letter of the algebra of matrices over the samples: letters do not commute."""
+    return _entered(sp.Symbol(name, commutative=False), *term)
+
+
+def _entered(symbol: sp.Symbol, *term: str, between: tuple[int, int] = (1, 2)) -> sp.Symbol:
+    GLOSSARY[symbol] = Term(*term, between=between)
+    return symbol
+
+
+# Sizes
+N = _whole("N", "N", "2, 3, ...", "number of samples", between=(6, 12))
+M = _whole("M", "M", "1, 2, ...", "width")
+L = _whole("L", "L", "2, 3, ...", "depth: number of layers of weights")
+C = _whole("C", "C", "1, 2, ...", "number of outputs")
+P = _whole("P", "P", "1, 2, ...", "number of parameters", between=(100, 999))
+alpha = _positive("alpha", r"\alpha", "> 0", "number of hidden weights over M^2")
+rho = _positive("rho", r"\rho", "> 0", "M/N, where samples grow with the width")
+
+# Layers
+sigma_w2 = _positive("sigma_w2", r"\sigma_w^2", "> 0", "variance of a weight, times its fan-in")
+sigma_b2 = _positive("sigma_b2", r"\sigma_b^2", ">= 0", "variance of a bias")
+q1 = _positive("q1", "q_1", "> 0", "variance of a pre-activation", between=(2, 4))
+q2 = _real("q2", "q_2", "|q_2| <= q_1", "covariance of a pre-activation over two samples")
+qh1 = _positive("qh1", r"\hat q_1", "> 0", "second moment of an activation", between=(2, 4))
+qh2 = _real("qh2", r"\hat q_2", "|qh_2| <= qh_1", "moment of an activation over two samples")
+f1 = _positive("f1", "f_1", "> 0", "E phi'(u)^2", between=(2, 4))
+f2 = _real("f2", "f_2", "|f_2| <= f_1", "E phi'(u) phi'(v) over two samples")
+T = _real("T", "T", "real", "trace of a backward matrix")
+S = _real("S", "S", "real", "sum of the entries of a backward matrix")
+T1 = _positive("T1", "T_1", "> 0", "T for one sample", between=(2, 4))
+T2 = _real("T2", "T_2", "|T_2| <= T_1", "T for two samples")
+S1 = _real("S1", "S_1", "real", "S for one sample")
+S2 = _real("S2", "S_2", "real", "S for two samples")
+c = _real("c", "c", "0 or 1", "1 if the outputs are centred over the samples, else 0")
+scale = _positive("scale", "a", "> 0", "scale of the activation erf(a x)")
+S_erf = _positive("S_erf", r"\varsigma", "> 0", "1/(2 a^2): erf'(a x) is a Gaussian of this variance")
+
+# A Gaussian pair
+u_t = _real("u_t", "u_t", "real", "pre-activation of sample t")
+u_s = _real("u_s", "u_s", "real", "pre-activation of sample s")
+y = _real("y", "y", "real", "(u_t + u_s)/sqrt(2)")
+z = _real("z", "z", "real", "(u_t - u_s)/sqrt(2)")
+r = _real("r", "r", "real", "variable of integration")
+q_plus = _positive("q_plus", "q_+", "> 0", "q_1 + q_2, the variance of y")
+q_minus = _positive("q_minus", "q_-", "> 0", "q_1 - q_2, the variance of z")
+
+# Kernel and spectrum
+K1 = _positive("K1", "K_1", "> 0", "squared norm of an output's gradient", between=(3, 5))
+K2 = _real("K2", "K_2", "|K_2| <= K_1", "product of the gradients at two samples")
+kappa1 = _positive("kappa1", r"\kappa_1", "> 0", "K_1/(alpha M)")
+kappa2 = _real("kappa2", r"\kappa_2", "|kappa_2| <= kappa_1", "K_2/(alpha M)")
+
+# Batch normalization of the outputs
+v = _positive("v", "v", "> 0", "q_1 - q_2 of the outputs")
+gamma = _positive("gamma", r"\gamma", "not 0", "gain")
+beta = _real("beta", r"\beta", "real", "shift")
+eps = _positive("eps", r"\epsilon", ">= 0", "regularizer")
+mu = _real("mu", r"\mu", "real", "mean of an output over the samples")
+sigma2 = _positive("sigma2", r"\sigma^2", "> 0", "biased variance of an output over the samples")
+tau = _positive("tau", r"\tau", "0 < tau <= 1", "sigma^2/(sigma^2 + eps)", between=(0, 1))
+eta = _real("eta", r"\eta", "real", "length of a step along g")
+nu = _real("nu", r"\bar g", "real", "mean of g over the samples")
+cov = _real("cov", "c_{fg}", "real", "covariance of f and g over the samples")
+var = _positive("var", r"\sigma_g^2", "> 0", "variance of g over the samples")
+xi = _positive("xi", r"\xi", "> 0", "chi-square variable")
+n = _positive("n", "n", "> 0", "degrees of freedom")
+excess = _positive("excess", "d", "> 0", "degrees of freedom beyond those a moment needs")
+
+# Indices
+s = _whole("s", "s", "1..N", "sample of an output")
+t = _whole("t", "t", "1..N", "sample of an output")
+s_inner = _whole("s_inner", "s'", "1..N", "sample of a pre-activation")
+t_inner = _whole("t_inner", "t'", "1..N", "sample of a pre-activation")
+i = _whole("i", "i", "1..M", "unit of a layer")
+j = _whole("j", "j", "1..M", "unit of the layer above")
+k = _whole("k", "k", "1..M", "unit of the layer above")
+l = _whole("l", "l", "1..L", "layer")  # noqa: E741
+
+# Matrices over the samples, and vectors with their transposes
+identity = _vector("I", "I", "N x N", "identity")
+ones = _vector("ones", r"\mathbf{1}", "N x 1", "all ones")
+ones_T = _vector("ones_T", r"\mathbf{1}^{\top}", "1 x N", "all ones, transposed")
+x = _vector("x", "x", "N x 1", "any vector orthogonal to all named ones")
+x_T = _vector("x_T", r"x^{\top}", "1 x N", "x, transposed")
+fh = _vector("fh", r"\hat f", "N x 1", "normalized output, before gain and shift")
+fh_T = _vector("fh_T", r"\hat f^{\top}", "1 x N", "normalized output, transposed")
+jacobian = _vector("J", "J", "N x P", "Jacobian of one output over the samples")
+jacobian_T = _vector("J_T", r"J^{\top}", "P x N", "Jacobian, transposed")
+
+
+def delta(a: sp.Basic, b: sp.Basic, size: sp.Basic = N) -> sp.Basic:
+    """1 where two indices that run from 1 to ``size`` agree, else 0."""
+    return sp.KroneckerDelta(a, b, (1, size))
+
+
+def indexed(name: str) -> sp.IndexedBase:
+    """An array of which nothing is known but what is stated of it."""
+    return sp.IndexedBase(sp.Symbol(name, real=True))
