@@ -21,7 +21,8 @@ table: $(READY)  ## the table of normalization schemes on a page, build/table.pd
 	mkdir -p build
 	$(FISHERFIELD) table normalization --out build/normalization.tex
 	cp derivations/page.tex build/table.tex
-	cd build && pdflatex -halt-on-error -interaction=nonstopmode table.tex >/dev/null
+	cd build && for pass in 1 2; do \
+		pdflatex -halt-on-error -interaction=nonstopmode table.tex >/dev/null; done
 	! grep -E "^(LaTeX|Package .*) Warning|^(Over|Under)full" build/table.log
 
 bench: $(READY)  ## speed against the machine's own limits

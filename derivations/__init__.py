@@ -4,11 +4,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from derivations.catalogue import THEOREMS, theorem
+    from derivations.catalogue import THEOREMS
     from derivations.evidence import check
 
-_HOME = {"THEOREMS": "catalogue", "theorem": "catalogue", "check": "evidence"}
-__all__ = ["THEOREMS", "check", "theorem"]
+_HOME = {"THEOREMS": "catalogue", "check": "evidence"}
+__all__ = ["THEOREMS", "check"]
 
 
 def __getattr__(name: str) -> Any:

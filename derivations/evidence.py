@@ -12,14 +12,14 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from derivations.catalogue import THEOREMS, theorem
 from derivations.theorem import Case, Row, Theorem
-from numerics.ensemble import SEED_BASE, block_size, observe, over_blocks
+from numerics.ensemble import SEED_BASE, block_size, check_size, observe, over_blocks
 from numerics.extrapolation import Corrections, Extrapolation, extrapolate
 from numerics.plan import EDGE, EXPLICIT, EXPLICIT_FINE, Design, Plan, Unreachable, plan, pooled_c
 from numerics.verdict import TAIL, Verdict, decide, detectable, holm
@@ -50,7 +50,7 @@ class Judged:
     """
 
     id: str
-    network: str
+    network: Network
     quantity: str
     samples: int
     verdict: Verdict
@@ -73,7 +73,8 @@ class Judged:
     reason: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"verdict": str(self.verdict)}
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain | {"network": str(self.network), "verdict": str(self.verdict)}
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,8 @@ def check(
     """Judge theorems against random networks.
 
     ``ids``: one theorem or several, all by default. ``network``: judge them there instead of on
-    their own networks, with ``samples`` samples (by default as many as the theorem's cases have).
+    their own networks, with ``samples`` samples (by default as many as the theorem's cases have);
+    a last layer of another kind than the theorem's is replaced by the theorem's.
     ``everything`` adds the cases outside the main job. ``precision`` is the relative error delta
     that a verdict excludes (edges of a bulk: 10 %), ``alpha`` the probability that a run over true
     theorems refutes one, ``power`` that of finding an error of delta. ``say`` hears the plan and
@@ -187,6 +189,8 @@ def check(
     """
     if not 0 < precision < 1:
         raise DescriptionError(f"precision must lie between 0 and 1, {precision} given")
+    if samples is not None and network is None:
+        raise DescriptionError("--samples needs --network: the theorems' own cases have theirs")
     wanted = THEOREMS if ids is None else [ids] if isinstance(ids, str | Theorem) else ids
     chosen = [theorem(one) if isinstance(one, str) else one for one in wanted]
     questions = [
@@ -195,6 +199,8 @@ def check(
         for case in _cases(one, network, samples, everything)
         for question in _questions(one, case)
     ]
+    for question in questions:
+        _validate(question)
     reasons = [_violated(question) for question in questions]
     judged = [q for q, reason in zip(questions, reasons, strict=True) if reason is None]
     groups = _group(judged, precision)
@@ -220,15 +226,24 @@ def _cases(
 ) -> list[Case]:
     if network is None:
         return [case for case in one.cases if case.default or everything]
-    mapped = replace(network, last=one.cases[0].network.last)
+    last = one.cases[0].network.last
+    mapped = network if network.last.kind == last.kind else replace(network, last=last)
     usual = {quantity: case.samples for case in reversed(one.cases) for quantity in case.quantities}
-    return [Case(mapped, samples or usual[row.quantity], (row.quantity,)) for row in one.rows]
+    return [Case(mapped, usual[row.quantity] if samples is None else samples, (row.quantity,)) for row in one.rows]
 
 
 def _questions(one: Theorem, case: Case) -> list[Question]:
     return [
         Question(one, one.row(quantity), case.network, case.samples) for quantity in case.quantities
     ]
+
+
+def _validate(question: Question) -> None:
+    """Refuse a meaningless question before anything is measured."""
+    design = EDGE if question.row.edge else EXPLICIT
+    width = design.scaled(question.network.depth).widths[-1]
+    check_size(question.network, width, question.samples)
+    predict(unmapped(question.network), width, question.samples)
 
 
 def _violated(question: Question) -> str | None:
@@ -245,7 +260,7 @@ def _violated(question: Question) -> str | None:
 def _out_of_regime(question: Question, reason: str) -> Judged:
     return Judged(
         question.theorem.id,
-        str(question.network),
+        question.network,
         question.row.quantity,
         question.samples,
         Verdict.OUT_OF_REGIME,
@@ -353,7 +368,7 @@ def _judge(
     predicted, unit = question.limit(group.design.widths[-1])
     return Judged(
         id=question.theorem.id,
-        network=str(question.network),
+        network=question.network,
         quantity=question.row.quantity,
         samples=question.samples,
         verdict=decide(fit, level, delta),

@@ -2,59 +2,107 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+import sympy as sp
 
 from derivations.catalogue import theorem
 from derivations.evidence import ALPHA, Judged
 from derivations.terminal import shorthand
+from theory.architecture import Activation
+from theory.evaluation import evaluate
+
+Row = list[str]
 
 
 def normalization(rows: Sequence[Judged]) -> str:
     """The LaTeX table of normalization schemes: prediction, measurement and verdict."""
-    body, previous = [], ""
-    for row in rows:
-        if row.id != previous and previous:
+    cells = [_cells(row) for row in rows]
+    predicted, measured = ([row[column] for row in cells] for column in (7, 8))
+    body = []
+    for index, row in enumerate(cells):
+        new_theorem = index == 0 or rows[index].id != rows[index - 1].id
+        if new_theorem:
             body.append(r"\midrule")
-        body.append(_latex_row(row, first=row.id != previous))
-        previous = row.id
-    lines = [
-        r"\begin{table}",
-        r"\centering\small",
-        r"\caption{Fisher statistics of random networks. Measured values are extrapolated to",
-        r"infinite width, with their standard error. Kernels and eigenvalues are in units of",
-        r"$\alpha M$, $m$ in units of $C\alpha M/P$.",
-        rf"Error rate of the whole table: ${_power_of_ten(ALPHA)}$.}}",
-        r"\label{tab:normalization}",
-        r"\begin{tabular}{@{}lllcS[table-format=2.5]S[table-format=2.5(3)]l@{}}",
-        r"\toprule",
-        r"Last layer & Network & Quantity & $N$ & {Predicted} & {Measured} & Verdict \\",
-        r"\midrule",
-        *body,
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines)
-
-
-def _latex_row(row: Judged, first: bool) -> str:
-    scheme = row.id.removesuffix("-last").replace("-", " ") if first else ""
-    quantity = theorem(row.id).row(row.quantity).latex
-    if row.measured is None or row.predicted is None or row.standard_error is None:
-        cells = ["{--}", "{--}"]
-    else:
-        unit = row.unit or row.predicted
-        value = row.predicted + (row.measured - 1) * unit
-        cells = [f"{row.predicted:.5g}", shorthand(value, row.standard_error * abs(unit))]
-    network = _latex_network(row.network)
-    verdict = str(row.verdict).lower()
-    return (
-        " & ".join([scheme, network, f"${quantity}$", str(row.samples), *cells, verdict]) + r" \\"
+        above = [""] * 6 if new_theorem else cells[index - 1][:6]
+        body.append(" & ".join([*_without_repeats(row[:6], above), *row[6:]]) + r" \\")
+    return "\n".join(
+        [
+            r"\begin{table}",
+            r"\centering\footnotesize",
+            r"\caption{Fisher statistics of random networks. Measured values are extrapolated to",
+            r"infinite width, with their standard error. All but the variance of the outputs are",
+            rf"in units of $\alpha M$. Error rate of the whole table: ${_power_of_ten(ALPHA)}$.}}",
+            r"\label{tab:normalization}",
+            r"\medskip\renewcommand{\arraystretch}{1.15}",
+            rf"\begin{{tabular}}{{@{{}}llllcclS[table-format={_format(predicted)}]"
+            rf"S[table-format={_format(measured)}]l@{{}}}}",
+            r"\toprule",
+            r"Last layer & $\varphi(x)$ & $\sigma_w^2, \sigma_b^2$ & $\alpha_l$ & $C$ & $N$",
+            r"& Quantity & {Predicted} & {Measured} & Verdict \\",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+            r"\end{table}",
+        ]
     )
 
 
-def _latex_network(name: str) -> str:
-    return name.replace("_", r"\_")
+def _cells(row: Judged) -> Row:
+    network = row.network
+    ratios = ", ".join(f"{float(ratio):g}" for ratio in network.ratios or ())
+    return [
+        row.id.removesuffix("-last").replace("-", " "),
+        f"${formula(network.activation)}$",
+        f"${float(network.sigma_w2):g}, {float(network.sigma_b2):g}$",
+        f"${ratios}$",
+        str(network.outputs),
+        str(row.samples),
+        f"${theorem(row.id).row(row.quantity).latex}$",
+        *_numbers(row),
+        str(row.verdict).lower(),
+    ]
+
+
+def _without_repeats(cells: Row, above: Row) -> Row:
+    """Leading cells equal to those above are left empty."""
+    same = next((i for i, pair in enumerate(zip(cells, above, strict=True)) if len({*pair}) > 1), 6)
+    return [""] * same + cells[same:]
+
+
+def _numbers(row: Judged) -> tuple[str, str]:
+    """The prediction, with one decimal more than the measurement, which has two digits of error."""
+    if row.measured is None or row.standard_error is None or row.predicted is None:
+        return "{--}", "{--}"
+    unit = row.predicted if row.unit is None else row.unit
+    measured = shorthand(row.predicted + (row.measured - 1) * unit, row.standard_error * abs(unit))
+    decimals = len(measured.partition(".")[2].partition("(")[0])
+    return f"{row.predicted:.{decimals + 1}f}", measured
+
+
+def _format(numbers: Iterable[str]) -> str:
+    """The siunitx format that holds all these numbers."""
+    parts = [number.partition("(") for number in numbers if not number.startswith("{")]
+    if not parts:
+        return "1.0"
+    whole = max(len(number.partition(".")[0].lstrip("-")) for number, _, _ in parts)
+    decimals = max(len(number.partition(".")[2]) for number, _, _ in parts)
+    error = max(len(digits.rstrip(")")) for _, _, digits in parts)
+    sign = "-" if any(number.startswith("-") for number, _, _ in parts) else ""
+    return f"{sign}{whole}.{decimals}" + (f"({error})" if error else "")
+
+
+def formula(activation: Activation) -> str:
+    r"""The activation in LaTeX, from its expression; decimals with four digits.
+
+    >>> formula(Activation.named("erf", scale=0.7071067811865476))
+    '\\operatorname{erf}{\\left(0.7071 x \\right)}'
+    """
+    expression = sp.sympify(evaluate(activation, sp.Symbol("x", real=True)))
+    decimals = {
+        number: sp.Float(number, 4) for number in expression.atoms(sp.Rational) if number.q > 100
+    }
+    return sp.latex(expression.xreplace(decimals))
 
 
 def _power_of_ten(value: float) -> str:

@@ -18,7 +18,7 @@ def verdicts(rows: Sequence[Judged]) -> str:
         [
             (
                 row.id,
-                row.network,
+                str(row.network),
                 row.samples,
                 row.quantity,
                 row.predicted,

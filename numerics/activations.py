@@ -1,7 +1,8 @@
 r"""The activation and its derivative on arrays, from the parsed expression.
 
 Every operation of the grammar is one line: its value and its derivative along the tangents of its
-arguments. At a kink the derivative is the one from the right for ``max(x, 0)``'s second branch, 0.
+arguments. At a kink the derivative is that of the second branch, for ``max(x, 0)`` 0; at a jump it
+is that beside it.
 """
 
 from __future__ import annotations
@@ -12,9 +13,18 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from theory.architecture import Activation, Call, Constant, Expression, Name
+from theory.architecture import PI, Activation, Call, Constant, DescriptionError, Expression, Name
 
 Array = Any  # a float array, or a float for a constant
+
+
+def _power_tangent(a: Array, p: float, y: Array, da: Array, dp: float) -> Array:
+    return p * a ** (p - 1) * da if p else 0.0
+
+
+def _normal_density(a: Array) -> Array:
+    return np.exp(-a * a / 2) / np.sqrt(2 * np.pi)
+
 
 # name: (value of the arguments, derivative given arguments, value and tangents)
 RULES: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
@@ -22,15 +32,25 @@ RULES: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
     "-": (lambda a, b: a - b, lambda a, b, y, da, db: da - db),
     "*": (lambda a, b: a * b, lambda a, b, y, da, db: da * b + a * db),
     "/": (lambda a, b: a / b, lambda a, b, y, da, db: (da - y * db) / b),
-    "**": (lambda a, p: a**p, lambda a, p, y, da, dp: p * a ** (p - 1) * da if p else 0.0),
+    "**": (lambda a, p: a**p, _power_tangent),
     "max": (np.maximum, lambda a, b, y, da, db: np.where(a > b, da, db)),
+    "min": (np.minimum, lambda a, b, y, da, db: np.where(a < b, da, db)),
     "abs": (np.abs, lambda a, y, da: np.sign(a) * da),
+    "sign": (np.sign, lambda a, y, da: 0.0),
+    "step": (lambda a: np.heaviside(a, 1.0), lambda a, y, da: 0.0),
     "exp": (np.exp, lambda a, y, da: y * da),
+    "expm1": (np.expm1, lambda a, y, da: np.exp(a) * da),
     "log": (np.log, lambda a, y, da: da / a),
+    "log1p": (np.log1p, lambda a, y, da: da / (1 + a)),
     "sqrt": (np.sqrt, lambda a, y, da: da / (2 * y)),
-    "tanh": (np.tanh, lambda a, y, da: (1 - y * y) * da),
+    "sin": (np.sin, lambda a, y, da: np.cos(a) * da),
+    "cos": (np.cos, lambda a, y, da: -np.sin(a) * da),
     "cosh": (np.cosh, lambda a, y, da: np.sinh(a) * da),
+    "tanh": (np.tanh, lambda a, y, da: (1 - y * y) * da),
+    "sigmoid": (special.expit, lambda a, y, da: y * special.expit(-a) * da),
+    "softplus": (lambda a: np.logaddexp(0, a), lambda a, y, da: special.expit(a) * da),
     "erf": (special.erf, lambda a, y, da: 2 / np.sqrt(np.pi) * np.exp(-a * a) * da),
+    "Phi": (special.ndtr, lambda a, y, da: _normal_density(a) * da),
 }
 
 
@@ -40,15 +60,29 @@ def evaluate(activation: Activation, x: np.ndarray) -> tuple[np.ndarray, np.ndar
     >>> evaluate(Activation.named("relu"), np.array([-1.0, 2.0]))
     (array([0., 2.]), array([0., 1.]))
     """
-    names = {name: (float(value), 0.0) for name, value in activation.parameters}
-    value, derivative = _evaluate(activation.tree, names | {"x": (x, 1.0)})
+    names = {name: (np.float64(value), 0.0) for name, value in activation.numbers}
+    value, derivative = _evaluate(activation.tree, names | {"x": (x, 1.0), PI: (np.pi, 0.0)})
     return np.broadcast_to(value, x.shape), np.broadcast_to(derivative, x.shape)
+
+
+def check_gradient(activation: Activation) -> None:
+    """Refuse an activation that jumps: the outputs of its network have no gradient.
+
+    >>> check_gradient(Activation.named("sign"))
+    Traceback (most recent call last):
+    theory.errors.DescriptionError: activation sign jumps at x = 0: its network has no gradient
+    """
+    if activation.jumps:
+        places = ", ".join(f"{float(place):.6g}" for place in activation.jumps)
+        raise DescriptionError(
+            f"activation {activation} jumps at x = {places}: its network has no gradient"
+        )
 
 
 def _evaluate(tree: Expression, names: dict[str, tuple[Array, Array]]) -> tuple[Array, Array]:
     match tree:
         case Constant(value=value):
-            return float(value), 0.0
+            return np.float64(value), 0.0
         case Name(identifier=identifier):
             return names[identifier]
         case Call(function=function, arguments=arguments):

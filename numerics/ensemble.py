@@ -6,9 +6,11 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any, TypeVar
 
@@ -131,21 +133,33 @@ def measure(
     def one_block(block: int) -> dict[int, dict[str, Any]]:
         parameters, drawn = draw_block(network, width, samples, block)
         chosen = [index for index in indices if index // size == block]
-        return {
-            index: _measure_one(network, width, parameters, drawn, inputs, index % size)
-            for index in chosen
-        }
+        with in_range(network):
+            return {
+                index: _measure_one(network, width, parameters, drawn, inputs, index % size)
+                for index in chosen
+            }
 
     merged: dict[int, dict[str, Any]] = {}
     for part in over_blocks(one_block, [(block,) for block in wanted], "networks", progress):
         merged |= part
-    names = merged[indices[0]]
+    columns = {name: [merged[index][name] for index in indices] for name in merged[indices[0]]}
     return {
-        name: None
-        if names[name] is None
-        else Measurement(tuple(float(merged[index][name]) for index in indices))
-        for name in names
+        name: None if None in values else Measurement(tuple(map(float, values)))
+        for name, values in columns.items()
     }
+
+
+@contextmanager
+def in_range(network: Network) -> Iterator[None]:
+    """Refuse a network whose numbers leave float64, rather than measure infinities."""
+    try:
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            yield
+    except FloatingPointError as problem:
+        raise DescriptionError(
+            f"the network {network} leaves the range of float64 ({problem}); use smaller weights "
+            "or inputs"
+        ) from None
 
 
 def _measure_one(
@@ -177,8 +191,9 @@ def check_size(network: Network, width: int, samples: int, budget: int = MEMORY_
     need = 8 * _workers() * (weights + passes + 4 * (C * samples) ** 2)
     if need > budget:
         raise DescriptionError(
-            f"width {width} with {samples} samples and {C} outputs needs about {need / 2**30:.1f} "
-            f"GiB, the budget is {budget / 2**30:.1f} GiB; use a smaller width or fewer samples"
+            f"width {width}, {samples} samples and {C} outputs need about "
+            f"{Decimal(need) / 2**30:.1f} GiB, the budget is {budget / 2**30:.1f} GiB; "
+            "use a smaller width, fewer samples or fewer outputs"
         )
 
 
@@ -207,6 +222,7 @@ def observe(
 ) -> dict[str, np.ndarray]:
     """The named observables of every network of a block, and ``seconds``, the time it took."""
     start = time.perf_counter()
-    kernels = output_kernels(network, *draw_block(network, width, samples, block))
-    values = {name: OBSERVABLES[name](kernels, network) for name in observables}
+    with in_range(network):
+        kernels = output_kernels(network, *draw_block(network, width, samples, block))
+        values = {name: OBSERVABLES[name](kernels, network) for name in observables}
     return values | {"seconds": np.array([time.perf_counter() - start])}

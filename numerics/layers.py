@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theory.architecture import BatchNorm, MeanSubtraction, NoNormalization, NotCovered, Scheme
+from theory.architecture import (
+    BatchNorm,
+    MeanSubtraction,
+    NoNormalization,
+    NotCovered,
+    OutOfRegime,
+    Scheme,
+)
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,11 @@ def _centre(u: np.ndarray) -> np.ndarray:
 def _normalized(scheme: BatchNorm, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     centred = _centre(u)
     deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + float(scheme.eps))
+    if not deviation.all():
+        raise OutOfRegime(
+            "an output is the same for all samples, so batch norm at eps = 0 divides by 0; "
+            "use other inputs, wider networks or eps > 0"
+        )
     return centred / deviation, deviation
 
 

@@ -43,17 +43,21 @@ def spectral_statistics(F: np.ndarray, C: int, P: int) -> dict[str, Any]:
     }
 
 
-def alignment(F: np.ndarray, C: int, N: int) -> float:
+def alignment(F: np.ndarray, C: int, N: int) -> float | None:
     r"""Largest principal angle, in degrees, between two C-dimensional spaces of parameters.
 
     One is spanned by the top C eigenvectors of the Fisher matrix, the other by the mean gradients
     :math:`\frac1N\sum_t \nabla f_k(t)`. With :math:`F^* = V \Lambda V^T` and U the indicators of
     the outputs, :math:`\sin` of the angle is the largest singular value of
     :math:`\Lambda_r^{1/2} V_r^T U R^{-1}`, r the rest of the spectrum, :math:`R^T R = U^T F^* U`.
+    None where the mean gradients are linearly dependent.
     """
     eigenvalues, vectors = linalg.eigh(F, check_finite=False)
     U = np.repeat(np.eye(C), N, axis=0)
-    R = linalg.cholesky(U.T @ F @ U)
+    try:
+        R = linalg.cholesky(U.T @ F @ U)
+    except linalg.LinAlgError:
+        return None
     overlaps = np.sqrt(np.maximum(eigenvalues, 0))[:, None] * (vectors.T @ U)
     coordinates = linalg.solve_triangular(R, overlaps.T, trans="T").T
     sine = linalg.svdvals(coordinates[:-C]).max() if len(F) > C else 0.0

@@ -15,7 +15,6 @@ from numerics.verdict import TAIL, refuted
 pytestmark = pytest.mark.slow
 
 SWEEPS = 4000
-POOL = 4  # networks in the pool at each width, in multiples of the plan's
 
 
 def _questions(network, samples):

@@ -16,6 +16,8 @@ from derivations.cli import main
 from numerics.activations import evaluate
 from numerics.layers import OPERATIONS
 from theory.architecture import ACTIVATIONS, SCHEMES, Activation, Network
+from theory.evaluation import evaluate as predicted_values
+from theory.expression import FUNCTIONS
 from theory.kernels import KERNELS
 from theory.last_layer import MAPS
 from theory.network_file import parse_network
@@ -31,15 +33,18 @@ FILES = {
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
+CONDITIONS = {"TYPE_CHECKING": "for types", "__name__ == '__main__'": "as a script"}
+
+
 def imports(code):
-    """Every module that a source text imports, and when: at once, in a call, or for types only."""
+    """Every module that a source text imports, and when."""
     found = set()
 
     def visit(node, when):
         if isinstance(node, ast.FunctionDef):
             when = "in a call"
-        elif _for_types(node):
-            when = "for types"
+        elif isinstance(node, ast.If):
+            when = CONDITIONS.get(ast.unparse(node.test), when)
         elif isinstance(node, ast.Import):
             found.update((alias.name, when) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -51,10 +56,6 @@ def imports(code):
 
     visit(ast.parse(code), "at once")
     return found
-
-
-def _for_types(node):
-    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
 def imports_of(module):
@@ -117,7 +118,8 @@ def test_forbidden_import_is_seen(package, code):
 def cycle(modules):
     """A cycle of imports among these modules, or None."""
     graph = {
-        module: {name for name, when in imports_of(module) if when != "for types"} & set(modules)
+        module: {name for name, when in imports_of(module) if when in ("at once", "in a call")}
+        & set(modules)
         for module in modules
     }
     try:
@@ -143,7 +145,7 @@ def test_cycle_of_imports_in_calls_is_seen(monkeypatch, tmp_path):
 
 
 def proves_or_prints(module):
-    """Where sympy may be imported at once: in the glossary, in proofs, theorems and their tables."""
+    """Where sympy may be imported at once: in the glossary, in proofs and their tables."""
     light = ("", ".cli", ".evidence", ".networks", ".terminal", ".theorem")
     return module == "theory.symbols" or (
         inside(module, "derivations") and module not in {f"derivations{name}" for name in light}
@@ -169,6 +171,8 @@ def test_sympy_is_imported_at_once_only_where_something_is_proved_or_printed():
         ("def f():\n    import sympy", {("sympy", "in a call")}),
         ("class A:\n    def f(self):\n        import sympy", {("sympy", "in a call")}),
         ("if TYPE_CHECKING:\n    import sympy", {("sympy", "for types")}),
+        ("if __name__ == '__main__':\n    import sympy", {("sympy", "as a script")}),
+        ("if True:\n    import sympy", {("sympy", "at once")}),
         (
             "from theory import fisher, predict",
             {("theory.fisher", "at once"), ("theory", "at once")},
@@ -208,12 +212,12 @@ def test_name_of_a_package_resolves_to_the_object_of_its_module(package, name):
 @pytest.mark.parametrize("package", PACKAGES)
 def test_package_says_its_names_to_users_to_python_and_to_type_checkers_alike(package):
     module = importlib.import_module(package)
-    tree = ast.parse(FILES[package].read_text(encoding="utf-8"))
+    code = FILES[package].read_text(encoding="utf-8")
     typed = {
         alias.name: node.module
-        for statement in tree.body
-        if _for_types(statement)
-        for node in statement.body
+        for condition in ast.parse(code).body
+        if isinstance(condition, ast.If)
+        for node in condition.body
         for alias in node.names
     }
     assert typed == {name: f"{package}.{home}" for name, home in module._HOME.items()}
@@ -279,6 +283,14 @@ def test_derivative_of_an_activation_jumps_at_its_kinks_and_nowhere_else(name):
     _, before = evaluate(activation, grid - 1e-9)
     jumps = grid[np.abs(derivative - before) > 1e-3]
     assert jumps == pytest.approx(np.array(activation.kinks, dtype=float), abs=1e-9)
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_function_of_the_grammar_has_the_same_values_in_both_wings(function):
+    arguments = ", ".join(["x", "1"][: FUNCTIONS[function]])
+    activation, points = Activation("test", f"{function}({arguments})"), np.linspace(0.1, 3, 30)
+    expected = predicted_values(activation, points)
+    assert evaluate(activation, points)[0] == pytest.approx(expected, rel=1e-14)
 
 
 @pytest.mark.parametrize("kind", SCHEMES)

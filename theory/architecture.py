@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, InitVar, dataclass, field, fields, replace
-from difflib import get_close_matches
+from collections.abc import Mapping
+from dataclasses import KW_ONLY, InitVar, dataclass, field, fields
 from fractions import Fraction
-from functools import cached_property
 from itertools import pairwise
-from math import floor, isfinite
+from math import floor
 from typing import Any, ClassVar
 
+from theory.activations import ACTIVATIONS, Activation, Template
 from theory.errors import DescriptionError, NotCovered, OutOfRegime
-from theory.expression import Call, Constant, Expression, Name, exact, parse
+from theory.expression import PI, Call, Constant, Expression, Name, exact
+from theory.validation import (
+    Number,
+    at_least_zero,
+    check_key,
+    check_positive,
+    check_real,
+    listed,
+    look_up,
+    plain,
+    short,
+    symbolic,
+    whole,
+)
 
 __all__ = [
     "ACTIVATIONS",
+    "PI",
     "SCHEMES",
     "Activation",
     "BatchNorm",
@@ -30,61 +43,10 @@ __all__ = [
     "NotCovered",
     "OutOfRegime",
     "Scheme",
+    "Template",
     "check_key",
     "exact",
 ]
-
-Number = Any  # int, float, Fraction, or a sympy expression
-
-
-@dataclass(frozen=True)
-class Activation:
-    r"""A nonlinearity :math:`\varphi(x)`: name, expression, parameters, kinks.
-
-    ``expression`` is read by the grammar of ``theory.expression``; ``kinks`` are the points where
-    :math:`\varphi'` jumps. The catalogue holds the named ones; parameters replace their defaults.
-
-    >>> Activation.named("erf", scale=0.7)
-    Activation(name='erf', expression='erf(scale*x)', parameters=(('scale', 0.7),), kinks=())
-    """
-
-    name: str
-    expression: str
-    parameters: tuple[tuple[str, Number], ...] = ()
-    kinks: tuple[Number, ...] = ()
-
-    @classmethod
-    def named(cls, name: str, **parameters: Number) -> Activation:
-        """The catalogue's activation of this name, with its parameters given or by default."""
-        record = _look_up(name, ACTIVATIONS, "activation")
-        known = dict(record.parameters)
-        for key, value in parameters.items():
-            check_key(key, known, f"activation {name}")
-            _real(f"{name}.{key}", value)
-        if not parameters:
-            return record
-        return replace(record, parameters=tuple((known | parameters).items()))
-
-    @cached_property
-    def tree(self) -> Expression:
-        """The parsed expression, in ``x`` and the parameters."""
-        return parse(self.expression, tuple(name for name, _ in self.parameters))
-
-    def __str__(self) -> str:
-        if not self.parameters:
-            return self.name
-        return f"{self.name}({', '.join(f'{k}={_short(v)}' for k, v in self.parameters)})"
-
-
-ACTIVATIONS: dict[str, Activation] = {
-    record.name: record
-    for record in (
-        Activation("linear", "x"),
-        Activation("relu", "max(x, 0)", kinks=(0,)),
-        Activation("erf", "erf(scale*x)", parameters=(("scale", 1),)),
-        Activation("tanh", "tanh(x)"),
-    )
-}
 
 
 @dataclass(frozen=True)
@@ -118,10 +80,10 @@ class BatchNorm:
 
     def __post_init__(self) -> None:
         for name in ("gamma", "beta", "eps"):
-            _real(f"batchnorm.{name}", getattr(self, name))
+            check_real(f"batchnorm.{name}", getattr(self, name))
         if self.gamma == 0:
             raise DescriptionError("batchnorm.gamma must not be 0: the output would be constant")
-        if not _at_least_zero(self.eps):
+        if not at_least_zero(self.eps):
             raise DescriptionError(f"batchnorm.eps must be at least 0, {self.eps} given")
 
 
@@ -172,7 +134,7 @@ class Network:
 
     def __post_init__(self, hidden: Scheme | None) -> None:
         for name, value in (
-            ("activation", _activation(self.activation)),
+            ("activation", Activation.read(self.activation)),
             ("depth", _count("depth", self.depth, least=2)),
             ("outputs", _count("outputs", self.outputs, least=1)),
             ("ratios", _ratios(self.ratios, self.depth)),
@@ -181,9 +143,9 @@ class Network:
             ("last", _scheme(self.last)),
         ):
             object.__setattr__(self, name, value)
-        _positive("sigma_w2", self.sigma_w2)
-        _real("sigma_b2", self.sigma_b2)
-        if not _at_least_zero(self.sigma_b2):
+        check_positive("sigma_w2", self.sigma_w2)
+        check_real("sigma_b2", self.sigma_b2)
+        if not at_least_zero(self.sigma_b2):
             raise DescriptionError(f"sigma_b2 must be at least 0, {self.sigma_b2} given")
         if not isinstance(self.bias_gradients, bool):
             raise DescriptionError(
@@ -208,12 +170,12 @@ class Network:
 
     def widths(self, width: Number) -> tuple[Number, ...]:
         r"""The layer widths :math:`(M_0, \dots, M_{L-1}, C)`: round(alpha_l M), half up."""
-        if _symbolic(width):
+        if symbolic(width):
             return (*(_exactly(ratio) * width for ratio in self.ratios or ()), self.outputs)
         width = _count("width", width, least=1)
         widths = []
         for index, ratio in enumerate(self.ratios or ()):
-            if _symbolic(ratio):
+            if symbolic(ratio):
                 widths.append(ratio * width)
                 continue
             widths.append(floor(exact(ratio) * width + Fraction(1, 2)))
@@ -234,50 +196,35 @@ class Network:
     def describe(self) -> dict[str, Any]:
         """The network as the keys and values of a TOML file."""
         return {
-            "activation": {
-                "name": self.activation.name,
-                **{name: _plain(value) for name, value in self.activation.parameters},
-            },
+            "activation": self.activation.describe(),
             "depth": self.depth,
-            "ratios": [_plain(ratio) for ratio in self.ratios or ()],
-            "outputs": _plain(self.outputs),
-            "sigma_w2": _plain(self.sigma_w2),
-            "sigma_b2": _plain(self.sigma_b2),
-            "input_overlaps": [_plain(overlap) for overlap in self.input_overlaps],
+            "ratios": [plain(ratio) for ratio in self.ratios or ()],
+            "outputs": plain(self.outputs),
+            "sigma_w2": plain(self.sigma_w2),
+            "sigma_b2": plain(self.sigma_b2),
+            "input_overlaps": [plain(overlap) for overlap in self.input_overlaps],
             "bias_gradients": self.bias_gradients,
             "layers": [_table(scheme) for scheme in self.layers or ()],
             "last": _table(self.last),
         }
 
     def __str__(self) -> str:
-        parts = [f"{self.activation} ({_short(self.sigma_w2)}, {_short(self.sigma_b2)})"]
+        parts = [f"{self.activation} ({short(self.sigma_w2)}, {short(self.sigma_b2)})"]
         parts.append(f"L={self.depth}")
         if self.outputs != 1:
             parts.append(f"C={self.outputs}")
         if any(ratio != 1 for ratio in self.ratios or ()):
-            parts.append(f"ratios {'/'.join(_short(ratio) for ratio in self.ratios or ())}")
+            parts.append(f"ratios {'/'.join(short(ratio) for ratio in self.ratios or ())}")
         return ", ".join(parts)
-
-
-def _activation(value: Any) -> Activation:
-    if isinstance(value, Activation):
-        return value
-    if isinstance(value, str):
-        return Activation.named(value)
-    if isinstance(value, Mapping) and "name" in value:
-        return Activation.named(**value)
-    raise DescriptionError(
-        f'activation is a name or a table such as {{name = "erf", scale = 0.7}}, {value!r} given'
-    )
 
 
 def _scheme(value: Any) -> Scheme:
     if isinstance(value, Scheme):
         return value
     if isinstance(value, str):
-        return _look_up(value, SCHEMES, "scheme")()
+        return look_up(value, SCHEMES, "scheme")()
     if isinstance(value, Mapping) and "kind" in value:
-        kind = _look_up(value["kind"], SCHEMES, "scheme")
+        kind = look_up(value["kind"], SCHEMES, "scheme")
         options = {key: option for key, option in value.items() if key != "kind"}
         for key in options:
             check_key(key, [f.name for f in fields(kind)], f"scheme {kind.kind}")
@@ -295,7 +242,7 @@ def _layers(layers: Any, hidden: Any, depth: int) -> tuple[Scheme, ...]:
             "both hidden and layers are given: hidden is one scheme for all hidden layers, "
             "layers one for each; give one of them"
         )
-    if isinstance(layers, str | Mapping) or not isinstance(layers, Sequence):
+    if not listed(layers):
         raise DescriptionError(f"layers is a list of {depth - 1} schemes, {layers!r} given")
     if len(layers) != depth - 1:
         raise DescriptionError(
@@ -307,93 +254,37 @@ def _layers(layers: Any, hidden: Any, depth: int) -> tuple[Scheme, ...]:
 def _ratios(ratios: Any, depth: int) -> tuple[Number, ...]:
     if ratios is None:
         return (1,) * depth
-    if isinstance(ratios, str) or not isinstance(ratios, Sequence) or len(ratios) != depth:
+    if not listed(ratios) or len(ratios) != depth:
         raise DescriptionError(
             f"ratios are alpha_0..alpha_{depth - 1}, a list of {depth} numbers, {ratios!r} given"
         )
     for index, ratio in enumerate(ratios):
-        _positive(f"ratios[{index}]", ratio)
+        check_positive(f"ratios[{index}]", ratio)
     return tuple(ratios)
 
 
 def _overlaps(overlaps: Any) -> tuple[Number, Number]:
-    if isinstance(overlaps, str) or not isinstance(overlaps, Sequence) or len(overlaps) != 2:
+    if not listed(overlaps) or len(overlaps) != 2:
         raise DescriptionError(
             f"input_overlaps are two numbers, those of one sample and of two, {overlaps!r} given"
         )
     same, different = overlaps
-    _positive("input_overlaps[0]", same)
-    _real("input_overlaps[1]", different)
-    if not (_symbolic(same) or _symbolic(different)) and abs(different) >= same:
+    check_positive("input_overlaps[0]", same)
+    check_real("input_overlaps[1]", different)
+    if not (symbolic(same) or symbolic(different)) and abs(different) >= same:
         raise DescriptionError(
             f"input_overlaps need |overlap of two samples| < overlap of one, {overlaps!r} given"
         )
     return same, different
 
 
-def _look_up(name: Any, table: Mapping[str, Any], what: str) -> Any:
-    if not isinstance(name, str) or name not in table:
-        raise DescriptionError(f"unknown {what} {name!r}; known: {', '.join(table)}")
-    return table[name]
-
-
-def check_key(key: str, known: Any, where: str) -> None:
-    """Refuse a key that is not known, with the nearest one that is."""
-    if key not in known:
-        near = get_close_matches(key, known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(known) or 'none'}"
-        raise DescriptionError(f"{where}: unknown key {key!r}{hint}")
-
-
-def _symbolic(value: Any) -> bool:
-    return hasattr(value, "is_positive") and not getattr(value, "is_number", True)
-
-
-def _real(name: str, value: Any) -> None:
-    if _symbolic(value):
-        return
-    try:
-        finite = not isinstance(value, bool | str) and isfinite(value)
-    except (TypeError, OverflowError):
-        finite = False
-    if not finite:
-        raise DescriptionError(f"{name} must be a finite number, {value!r} given")
-
-
-def _positive(name: str, value: Any) -> None:
-    _real(name, value)
-    if not (value.is_positive if _symbolic(value) else value > 0):
-        raise DescriptionError(f"{name} must be positive, {value!r} given")
-
-
-def _at_least_zero(value: Any) -> bool:
-    return bool(value.is_nonnegative if _symbolic(value) else value >= 0)
-
-
 def _count(name: str, value: Any, least: int) -> Any:
-    if _symbolic(value) and name != "depth":
-        return value
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise DescriptionError(f"{name} must be a whole number, {value!r} given")
-    if value < least:
-        raise DescriptionError(f"{name} must be at least {least}, {value} given")
-    return int(value)
+    return value if symbolic(value) and name != "depth" else whole(name, value, least)
 
 
 def _exactly(value: Any) -> Any:
-    return value if _symbolic(value) else exact(value)
-
-
-def _plain(value: Any) -> Any:
-    """A number as JSON knows it: whole numbers as such, so that 2 and 2.0 read the same."""
-    if _symbolic(value):
-        return str(value)
-    return int(value) if value == int(value) else float(value)
-
-
-def _short(value: Any) -> str:
-    return str(value) if _symbolic(value) else f"{float(value):.4g}"
+    return value if symbolic(value) else exact(value)
 
 
 def _table(scheme: Scheme) -> dict[str, Any]:
-    return {"kind": scheme.kind} | {f.name: _plain(getattr(scheme, f.name)) for f in fields(scheme)}
+    return {"kind": scheme.kind} | {f.name: plain(getattr(scheme, f.name)) for f in fields(scheme)}

@@ -1,12 +1,37 @@
-r"""Gaussian integrals of an activation, for the two samples of a layer."""
+r"""Gaussian integrals of any activation over one sample and over two.
+
+An activation of the catalogue with a line in ``theory.kernels`` has its closed form (or exact
+mixture); every other one is integrated by quadrature, with a stated error.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cache, partial
+from typing import Any, NamedTuple
 
-from theory.architecture import ACTIVATIONS, Activation, NotCovered
-from theory.kernels import KERNELS, Pair
-from theory.mathematics import Number, Symbols, of
+import numpy as np
+
+from theory.architecture import Activation, NotCovered, OutOfRegime
+from theory.families.kernel import Kernel
+from theory.kernels import KERNELS, SYMBOLIC
+from theory.mathematics import FLOATS, Number, Symbols, of, precise
+from theory.pair import Pair
+from theory.quadrature import integrals
+
+QUANTITIES = {
+    "mean": "mean",
+    "second_moment": "second",
+    "derivative_mean": "derivative_mean",
+    "derivative_second_moment": "derivative_second",
+    "dual": "dual",
+    "derivative_dual": "derivative_dual",
+}
+MIXTURES = ("sigmoid", "tanh", "softplus", "silu")
+CLOSED_ERROR = 1e-13
+"""Error of a closed form in float64, relative to the geometric mean of the second moments."""
+
+SERIES_ANGLE = 1.0
+GAUSS_NODES = 24
 
 
 class Moments(NamedTuple):
@@ -24,25 +49,156 @@ class Moments(NamedTuple):
     derivative_gap: Number
 
 
+def closed_kernel(activation: Activation) -> Kernel | None:
+    """The activation's closed integrals with its parameters filled in, None if it has none."""
+    if activation.name not in KERNELS or not activation.is_named:
+        return None
+    return _filled(activation)
+
+
+@cache
+def _filled(activation: Activation) -> Kernel:
+    kernel = KERNELS[activation.name]
+    if not activation.parameters:
+        return kernel
+
+    def fill(integral: Any) -> Any:
+        return None if integral is None else partial(_with_parameters, integral, activation)
+
+    return Kernel(**{name: fill(getattr(kernel, name)) for name in kernel.__dataclass_fields__})
+
+
+def _with_parameters(integral: Any, activation: Activation, law: Any) -> Number:
+    m = of(*law)
+    values = {
+        name: tuple(map(m.number, value)) if isinstance(value, tuple) else m.number(value)
+        for name, value in activation.parameters
+    }
+    return integral(law, **values)
+
+
 def moments(activation: Activation, pair: Pair) -> Moments:
-    r"""The Gaussian moments of :math:`\varphi` and :math:`\varphi'` over a pair of samples.
+    r"""The moments of :math:`\varphi` and :math:`\varphi'` over two samples of equal law.
 
-    Raises ``NotCovered`` for an activation without a closed form.
+    Raises ``OutOfRegime`` where one does not exist (a step has no :math:`E\varphi'^2`).
 
-    >>> moments(ACTIVATIONS["relu"], Pair(2.0, 0.0, 2.0)).first
+    >>> moments(Activation.named("relu"), Pair.of_samples(2.0, 0.0, 2.0)).first
     np.float64(1.0)
     """
-    known = ACTIVATIONS.get(activation.name)
-    if known is None or known.expression != activation.expression or known.name not in KERNELS:
-        raise NotCovered(f"activation {activation.expression!r} (covered: {', '.join(KERNELS)})")
-    kernel, m = KERNELS[activation.name], of(*pair)
-    parameters = {name: m.number(value) for name, value in activation.parameters}
-    values = []
-    for dual, gap in (
-        (kernel.dual, kernel.gap),
-        (kernel.derivative, kernel.derivative_gap),
-    ):
-        same, different = dual(pair.same, **parameters), dual(pair, **parameters)
-        difference = same - different if isinstance(m, Symbols) else gap(pair, **parameters)
-        values += [same, different, difference]
-    return Moments(*values)
+    kernel = closed_kernel(activation)
+    if kernel is None:
+        return _moments_by_quadrature(activation, pair)
+    symbolic = isinstance(of(*pair), Symbols)
+    if symbolic and activation.name not in SYMBOLIC:
+        raise NotCovered(f"a symbolic prediction for {activation} (covered: {', '.join(SYMBOLIC)})")
+    first, second = kernel.second(pair.u), kernel.dual(pair)
+    slope, slopes = kernel.derivative_second(pair.u), kernel.derivative_dual(pair)
+    gap, slope_gap = first - second, slope - slopes
+    if not symbolic:
+        gap = _gap_by_price(kernel, pair, gap) if kernel.gap is None else kernel.gap(pair)
+        slope_gap = slope_gap if kernel.derivative_gap is None else kernel.derivative_gap(pair)
+    return Moments(first, second, gap, slope, slopes, slope_gap)
+
+
+def _moments_by_quadrature(activation: Activation, pair: Pair) -> Moments:
+    m = of(*pair)
+    if isinstance(m, Symbols):
+        raise NotCovered(f"a symbolic prediction for {activation}, which has no closed form")
+    parts = np.broadcast_arrays(*pair) if m is FLOATS else pair
+    if m is FLOATS and parts[0].ndim:
+        each = [
+            _moments_by_quadrature(activation, Pair(*map(float, values), 0, 0))
+            for values in zip(*(part.ravel() for part in parts[:5]), strict=True)
+        ]
+        return Moments(*(np.reshape(column, parts[0].shape) for column in zip(*each, strict=True)))
+    found = integrals(activation, pair, m)
+    for answer in found.values():
+        if isinstance(answer, OutOfRegime):
+            raise answer
+    first, second = found["second"].value, found["dual"].value
+    slope, slopes = found["derivative_second"].value, found["derivative_dual"].value
+    return Moments(first, second, first - second, slope, slopes, slope - slopes)
+
+
+def _gap_by_price(kernel: Kernel, pair: Pair, difference: Number) -> Number:
+    r"""``second - dual`` without cancellation at small angles, by Price's theorem.
+
+    .. math:: E\varphi(u)^2 - E\varphi(u)\varphi(v)
+              = q \int_0^\theta E[\varphi'\varphi'](q, q\cos t)\, \sin t\,dt
+    """
+    if of(*pair) is not FLOATS:
+        return difference
+    nodes, weights = np.polynomial.legendre.leggauss(GAUSS_NODES)
+    theta = np.minimum(pair.theta, SERIES_ANGLE)
+    total = 0.0
+    for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+        t = theta * node
+        total = total + weight * theta * np.sin(t) * kernel.derivative_dual(
+            Pair.at(pair.a, theta=t)
+        )
+    return np.where(pair.theta <= SERIES_ANGLE, pair.a * total, difference)[()]
+
+
+class Quantity(NamedTuple):
+    """A Gaussian integral: its value, a bound or estimate of its error, and how it was found.
+
+    ``value`` is None where the integral does not exist, for the given ``reason``.
+    """
+
+    value: Number | None
+    error: Number | None
+    method: str
+    reason: str | None = None
+
+
+def gaussian_integrals(
+    activation: Activation, pair: Pair, digits: int | None = None
+) -> dict[str, Quantity]:
+    r"""The six integrals of ``QUANTITIES`` over a pair, those of one variable over u.
+
+    ``digits``: the pair's numbers are mpmath's, of ``theory.mathematics.precise(digits)``.
+    """
+    kernel = closed_kernel(activation)
+    if kernel is None:
+        m = FLOATS if digits is None else precise(digits)
+        found = integrals(activation, pair, m)
+        return {name: _answer(found[inner]) for name, inner in QUANTITIES.items()}
+    method = "exact mixture" if activation.name in MIXTURES else "closed form"
+    relative = CLOSED_ERROR if digits is None else 10.0**-digits
+    values = {name: _evaluated(kernel, inner, pair) for name, inner in QUANTITIES.items()}
+    scales = {
+        "": _evaluated(kernel, "second", pair.same_v),
+        "derivative_": _evaluated(kernel, "derivative_second", pair.same_v),
+    }
+    out = {}
+    for name, value in values.items():
+        prefix = "derivative_" if name.startswith("derivative") else ""
+        own, other = values[f"{prefix}second_moment"], scales[prefix]
+        if isinstance(value, OutOfRegime):
+            out[name] = Quantity(None, None, method, str(value))
+        else:
+            out[name] = Quantity(value, _scale(name, value, own, other) * relative, method)
+    return out
+
+
+def _evaluated(kernel: Kernel, name: str, pair: Pair) -> Any:
+    integral = getattr(kernel, name)
+    try:
+        return integral(pair if name in ("dual", "derivative_dual") else pair.u)
+    except OutOfRegime as problem:
+        return problem
+
+
+def _scale(name: str, value: Number, own: Any, other: Any) -> Number:
+    """The size to which an error is relative: that of the function, where it has one."""
+    if isinstance(own, OutOfRegime) or isinstance(other, OutOfRegime):
+        return abs(value)
+    if name.endswith("dual"):
+        return of(own).sqrt(own * other)
+    return own if name.endswith("second_moment") else of(own).sqrt(own)
+
+
+def _answer(answer: Any) -> Quantity:
+    if isinstance(answer, OutOfRegime):
+        return Quantity(None, None, "quadrature", str(answer))
+    return Quantity(answer.value, answer.error, "quadrature")

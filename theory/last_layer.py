@@ -7,7 +7,10 @@ A map is no hidden rule: it acts once, on each output's kernel :math:`(K_1 - K_2
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil, log, pi, sqrt
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from theory import fisher
 from theory.architecture import BatchNorm, NotCovered, OutOfRegime, Scheme
@@ -111,7 +114,8 @@ def centred_outputs(scheme: Scheme, o: Outputs) -> Statistics:
         fisher.centred_second_moment(o.gap, o.N, o.C, o.P, o.noise),
         (Mode(bulk, o.C * (o.N - 1), "bulk"), Mode(0 * bulk, o.C, "uniform")),
         largest,
-        None if fixed else "the edge of the bulk is not covered yet; the bounds have c_1 = c_2 = 0",
+        "" if fixed else "the edge of the bulk is not covered yet; "
+        "the bounds have their constants c_1 and c_2 set to 0",
     )
 
 
@@ -156,12 +160,14 @@ def _normalized_traces(o: Outputs, eps: Number) -> tuple[Number, Number | None, 
             second = (o.N - 2) * fisher.inverse_variance(o.v, o.N, power=2)
         return (o.N - 2) * bulk, second, bulk, 0 * bulk
 
+    reach = 4 * max(0.0, log(np.max(o.v) / eps)) if _concrete(o.v) else 0.0
+
     def over_variance(f: Callable[[Number, Number], Number]) -> Number:
         def of_chi_square(x: Number) -> Number:
             variance = o.v * x / o.N
             return f(1 / (variance + eps), eps / (variance + eps))
 
-        return chi_square_mean(of_chi_square, o.N - 1, o.v)
+        return chi_square_mean(of_chi_square, o.N - 1, o.v, reach)
 
     return (
         over_variance(lambda inverse, rest: inverse * (o.N - 2 + rest**2)),
@@ -171,14 +177,17 @@ def _normalized_traces(o: Outputs, eps: Number) -> tuple[Number, Number | None, 
     )
 
 
-def chi_square_mean(f: Callable[[Number], Number], n: Number, like: Number) -> Number:
+def chi_square_mean(
+    f: Callable[[Number], Number], n: Number, like: Number, reach: float = 0
+) -> Number:
     r"""``E f(x)``, x of the chi-square law with n degrees of freedom.
 
-    .. math:: \int_{-\infty}^{\infty} f(e^t)\,
-              \frac{e^{nt/2 - e^t/2}}{2^{n/2}\Gamma(n/2)}\,dt
+    .. math:: \int_{-\infty}^{\infty} f(n e^u)\, w(u)\,du \Big/ \int_{-\infty}^{\infty} w(u)\,du,
+              \qquad w(u) = e^{n (u + 1 - e^u)/2},
 
-    by the trapezoid rule, which converges exponentially for f analytic near the positive axis and
-    bounded on it. ``like`` (a number or an array) sets the number system.
+    by the trapezoid rule, which converges exponentially for f analytic near the positive axis.
+    ``like`` (a number or an array) sets the number system. f may grow towards 0 by a factor of
+    :math:`e^{\text{reach}}` beyond its size at n.
 
     >>> round(float(chi_square_mean(lambda x: x**2, 3.0, 1.0)), 12)
     15.0
@@ -188,16 +197,17 @@ def chi_square_mean(f: Callable[[Number], Number], n: Number, like: Number) -> N
         x = m.sympy.Symbol("x", positive=True)
         density = x ** (n / 2 - 1) * m.exp(-x / 2) / (2 ** (n / 2) * m.sympy.gamma(n / 2))
         return m.sympy.Integral(f(x) * density, (x, 0, m.sympy.oo))
-    digits = m.digits + 2
-    step = 1 / m.number(max(8, round(digits / 1.6)))
-    low, high = -round(5 * digits / float(n)) - 5, round(float(m.log(n + 5 * digits + 40))) + 1
-    log_norm = n / 2 * m.log(m.number(2)) + m.gamma_log(n / 2)
+    decades = (m.digits + 2) * log(10)
+    step = min(3.7 / decades, sqrt(2 / float(n)) * pi * sqrt(2 / decades) * 0.9)
+    drop = decades + reach
+    spread = 2 * drop / float(n) + 2.2 * sqrt(drop / float(n))
     total: Any = 0
-    for index in range(round(low / float(step)), round(high / float(step)) + 1):
-        t = index * step
-        x = m.exp(t)
-        total = total + f(x) * m.exp(n / 2 * t - x / 2 - log_norm)
-    return total * step
+    mass: Any = 0
+    for index in range(-ceil(spread / step), ceil(log(1 + spread) / step) + 1):
+        u = index * m.number(step)
+        weight = m.exp(n / 2 * (u - m.expm1(u)))
+        total, mass = total + f(n * m.exp(u)) * weight, mass + weight
+    return total / mass
 
 
 def check_samples(scheme: Scheme, N: Number) -> None:

@@ -26,7 +26,7 @@ class Floats:
     pi = np.pi
     sqrt, exp, log, sin, cos, tanh, cosh = np.sqrt, np.exp, np.log, np.sin, np.cos, np.tanh, np.cosh
     arcsin, expm1, log1p = np.arcsin, np.expm1, np.log1p
-    erf, gamma_log, maximum, absolute = special.erf, special.gammaln, np.maximum, np.abs
+    erf, maximum, absolute = special.erf, np.maximum, np.abs
 
     @staticmethod
     def number(value: Number) -> Number:
@@ -73,7 +73,7 @@ class Precise:
             context.tanh,
             context.cosh,
         )
-        self.erf, self.gamma_log, self.absolute = context.erf, context.loggamma, context.fabs
+        self.erf, self.absolute = context.erf, context.fabs
         self.arcsin, self.expm1, self.log1p = context.asin, context.expm1, context.log1p
         self.maximum = max
 
@@ -109,7 +109,7 @@ class Symbols:
         self.pi = sympy.pi
         self.sqrt, self.exp, self.log, self.erf = sympy.sqrt, sympy.exp, sympy.log, sympy.erf
         self.sin, self.cos, self.tanh, self.cosh = sympy.sin, sympy.cos, sympy.tanh, sympy.cosh
-        self.gamma_log, self.maximum, self.absolute = sympy.loggamma, sympy.Max, sympy.Abs
+        self.maximum, self.absolute = sympy.Max, sympy.Abs
         self.arcsin = sympy.asin
 
     def number(self, value: Number) -> Number:

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from theory.architecture import Network
 from theory.gaussian import Moments
-from theory.kernels import Pair
 from theory.mathematics import Number
 from theory.normalization import Backward, rule
+from theory.pair import Pair
 
 
 class Kernel(NamedTuple):
@@ -29,6 +29,14 @@ class Kernel(NamedTuple):
 
     def over(self, scale: Number) -> Kernel:
         return Kernel(self.K1 / scale, self.K2 / scale, self.gap / scale)
+
+
+class PreActivations(NamedTuple):
+    """Variance and covariance of two samples at one neuron, and gap = q1 - q2, carried along."""
+
+    q1: Number
+    q2: Number
+    gap: Number
 
 
 @dataclass(frozen=True)
@@ -107,13 +115,14 @@ def order_parameters(
 
 def _forward(
     network: Network, m: object, samples: Number, sigma_w2: Number, sigma_b2: Number
-) -> tuple[list[Pair], list[Moments]]:
+) -> tuple[list[PreActivations], list[Moments]]:
     same, different = (m.number(overlap) for overlap in network.input_overlaps)  # type: ignore[attr-defined]
     first, second, gap = same, different, same - different
-    pairs, hidden = [], []
+    pairs: list[PreActivations] = []
+    hidden: list[Moments] = []
     for scheme in network.layers or ():
         pairs.append(_pre_activations(first, second, gap, sigma_w2, sigma_b2))
-        layer = rule(scheme).law(network.activation, scheme, pairs[-1], samples)
+        layer = rule(scheme).law(network.activation, scheme, Pair.of_samples(*pairs[-1]), samples)
         hidden.append(layer)
         first, second, gap = layer.first, layer.second, layer.gap
     pairs.append(_pre_activations(first, second, gap, sigma_w2, sigma_b2))
@@ -122,5 +131,5 @@ def _forward(
 
 def _pre_activations(
     first: Number, second: Number, gap: Number, sigma_w2: Number, sigma_b2: Number
-) -> Pair:
-    return Pair(sigma_w2 * first + sigma_b2, sigma_w2 * second + sigma_b2, sigma_w2 * gap)
+) -> PreActivations:
+    return PreActivations(sigma_w2 * first + sigma_b2, sigma_w2 * second + sigma_b2, sigma_w2 * gap)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from theory.architecture import DescriptionError, Network, check_key
 
-FIELDS = (*(field.name for field in fields(Network) if field.name != "_"), "hidden")
+FIELDS = (*(field.name for field in fields(Network)), "hidden")
 REQUIRED = ("activation", "depth", "sigma_w2")
 
 
@@ -19,8 +19,8 @@ def read_network(path: str | Path) -> Network:
     column), has an unknown key (with the nearest known one) or a meaningless value.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as problem:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as problem:
         raise DescriptionError(f"cannot read {path}: {problem}") from None
     return parse_network(text, str(path))
 
@@ -33,8 +33,10 @@ def parse_network(text: str, source: str = "network") -> Network:
     """
     try:
         table = tomllib.loads(f"{text}\n")  # so that an error on the last line has a line number
-    except tomllib.TOMLDecodeError as problem:
+    except (ValueError, RecursionError) as problem:
         raise DescriptionError(f"{source}: {problem}") from None
+    except (RecursionError, ValueError):
+        raise DescriptionError(f"{source}: nested too deep, or a number too long") from None
     for key in table:
         check_key(key, FIELDS, source)
     missing = [key for key in REQUIRED if key not in table]

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from theory.architecture import Activation, NoNormalization, NotCovered, Scheme
 from theory.gaussian import Moments, moments
-from theory.kernels import Pair
+from theory.pair import Pair
 from theory.mathematics import Number
 
 

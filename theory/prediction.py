@@ -73,6 +73,28 @@ def predict(
     if regime not in REGIMES:
         raise DescriptionError(f"unknown regime {regime!r}; known: {', '.join(REGIMES)}")
     _check_samples(network, samples)
+    try:
+        with np.errstate(over="raise", invalid="raise", divide="raise"):
+            prediction = _predict(network, width, samples, m, regime, sigma_w2, sigma_b2)
+            if m is FLOATS and not _finite(prediction):
+                raise OverflowError
+            return prediction
+    except (OverflowError, FloatingPointError, ZeroDivisionError):
+        raise DescriptionError(
+            f"the prediction for {network} at width {_brief(width)} with {_brief(samples)} samples "
+            "leaves the range of float64; give digits for arbitrary precision"
+        ) from None
+
+
+def _predict(
+    network: Network,
+    width: Number,
+    samples: Number,
+    m: Any,
+    regime: str,
+    sigma_w2: Number | None,
+    sigma_b2: Number | None,
+) -> Prediction:
     N, C, alpha = m.number(samples), m.number(network.outputs), m.number(network.alpha)
     M, P = m.number(width), m.number(network.parameter_count(width))
     order = order_parameters(
@@ -128,6 +150,18 @@ def _number_system(network: Network, width: Number, samples: Number, digits: int
     if not 1 <= digits <= 1000:
         raise DescriptionError(f"digits must be from 1 to 1000, {digits} given")
     return precise(digits)
+
+
+def _finite(prediction: Prediction) -> bool:
+    """Python's own floats overflow to infinity without a word."""
+    numbers = (*prediction.K, prediction.mean_eigenvalue, prediction.second_moment or 0)
+    return all(np.isfinite(number).all() for number in numbers)
+
+
+def _brief(count: Number) -> str:
+    """A whole number, in short where it is long."""
+    text = str(count)
+    return text if len(text) <= 12 else f"{text[0]}e{len(text) - 1}"
 
 
 def _check_samples(network: Network, samples: Number) -> None:

@@ -21,34 +21,50 @@ class Term:
     between: tuple[int, int] = (1, 2)
 
 
-GLOSSARY: dict[sp.Symbol, Term] = {}
+GLOSSARY: dict[sp.Basic, Term] = {}
 
 
-def _real(name: str, *term: str, between: tuple[int, int] = (-1, 1)) -> sp.Symbol:
-    return _entered(sp.Symbol(name, real=True), *term, between=between)
-
-
-def _positive(name: str, *term: str, between: tuple[int, int] = (1, 2)) -> sp.Symbol:
-    return _entered(sp.Symbol(name, positive=True), *term, between=between)
-
-
-def _whole(name: str, *term: str, between: tuple[int, int] = (1, 9)) -> sp.Symbol:
-    return _entered(sp.Symbol(name, integer=True, positive=True), *term, between=between)
-
-
-def _vector(name: str, *term: str) -> sp.Symbol:
-    """A letter of the algebra of matrices over the samples: letters do not commute."""
-    return _entered(sp.Symbol(name, commutative=False), *term)
-
-
-def _entered(symbol: sp.Symbol, *term: str, between: tuple[int, int] = (1, 2)) -> sp.Symbol:
-    GLOSSARY[symbol] = Term(*term, between=between)
+def _entered(symbol: sp.Basic, term: Term) -> sp.Basic:
+    GLOSSARY[symbol] = term
     return symbol
+
+
+def _real(
+    name: str, latex: str, domain: str, meaning: str, between: tuple[int, int] = (-1, 1)
+) -> sp.Symbol:
+    return _entered(sp.Symbol(name, real=True), Term(latex, domain, meaning, between))
+
+
+def _positive(
+    name: str, latex: str, domain: str, meaning: str, between: tuple[int, int] = (1, 2)
+) -> sp.Symbol:
+    return _entered(sp.Symbol(name, positive=True), Term(latex, domain, meaning, between))
+
+
+def _whole(
+    name: str, latex: str, domain: str, meaning: str, between: tuple[int, int] = (1, 9)
+) -> sp.Symbol:
+    symbol = sp.Symbol(name, integer=True, positive=True)
+    return _entered(symbol, Term(latex, domain, meaning, between))
+
+
+def _letter(name: str, latex: str, domain: str, meaning: str) -> sp.Symbol:
+    """A letter of the algebra of matrices over the samples: letters do not commute."""
+    return _entered(sp.Symbol(name, commutative=False), Term(latex, domain, meaning))
+
+
+def _function(name: str, latex: str, domain: str, meaning: str) -> sp.Basic:
+    return _entered(sp.Function(name), Term(latex, domain, meaning))
+
+
+def _array(name: str, latex: str, domain: str, meaning: str) -> sp.IndexedBase:
+    return sp.IndexedBase(_real(name, latex, domain, meaning))
 
 
 # Sizes
 N = _whole("N", "N", "2, 3, ...", "number of samples", between=(6, 12))
 M = _whole("M", "M", "1, 2, ...", "width")
+M_above = _whole("M_above", "M'", "1, 2, ...", "width of the layer above")
 L = _whole("L", "L", "2, 3, ...", "depth: number of layers of weights")
 C = _whole("C", "C", "1, 2, ...", "number of outputs")
 P = _whole("P", "P", "1, 2, ...", "number of parameters", between=(100, 999))
@@ -72,7 +88,9 @@ S1 = _real("S1", "S_1", "real", "S for one sample")
 S2 = _real("S2", "S_2", "real", "S for two samples")
 c = _real("c", "c", "0 or 1", "1 if the outputs are centred over the samples, else 0")
 scale = _positive("scale", "a", "> 0", "scale of the activation erf(a x)")
-S_erf = _positive("S_erf", r"\varsigma", "> 0", "1/(2 a^2): erf'(a x) is a Gaussian of this variance")
+S_erf = _positive(
+    "S_erf", r"\varsigma", "> 0", "1/(2 a^2): erf'(a x) is a Gaussian of this variance"
+)
 
 # A Gaussian pair
 u_t = _real("u_t", "u_t", "real", "pre-activation of sample t")
@@ -82,12 +100,6 @@ z = _real("z", "z", "real", "(u_t - u_s)/sqrt(2)")
 r = _real("r", "r", "real", "variable of integration")
 q_plus = _positive("q_plus", "q_+", "> 0", "q_1 + q_2, the variance of y")
 q_minus = _positive("q_minus", "q_-", "> 0", "q_1 - q_2, the variance of z")
-
-# Kernel and spectrum
-K1 = _positive("K1", "K_1", "> 0", "squared norm of an output's gradient", between=(3, 5))
-K2 = _real("K2", "K_2", "|K_2| <= K_1", "product of the gradients at two samples")
-kappa1 = _positive("kappa1", r"\kappa_1", "> 0", "K_1/(alpha M)")
-kappa2 = _real("kappa2", r"\kappa_2", "|kappa_2| <= kappa_1", "K_2/(alpha M)")
 
 # Batch normalization of the outputs
 v = _positive("v", "v", "> 0", "q_1 - q_2 of the outputs")
@@ -105,33 +117,47 @@ xi = _positive("xi", r"\xi", "> 0", "chi-square variable")
 n = _positive("n", "n", "> 0", "degrees of freedom")
 excess = _positive("excess", "d", "> 0", "degrees of freedom beyond those a moment needs")
 
+# Kernel and spectrum
+K1 = _positive("K1", "K_1", "> 0", "squared norm of an output's gradient", between=(3, 5))
+K2 = _real("K2", "K_2", "|K_2| <= K_1", "product of the gradients at two samples")
+kappa1 = _positive("kappa1", r"\kappa_1", "> 0", "K_1/(alpha M)")
+kappa2 = _real("kappa2", r"\kappa_2", "|kappa_2| <= kappa_1", "K_2/(alpha M)")
+
 # Indices
 s = _whole("s", "s", "1..N", "sample of an output")
 t = _whole("t", "t", "1..N", "sample of an output")
 s_inner = _whole("s_inner", "s'", "1..N", "sample of a pre-activation")
 t_inner = _whole("t_inner", "t'", "1..N", "sample of a pre-activation")
 i = _whole("i", "i", "1..M", "unit of a layer")
-j = _whole("j", "j", "1..M", "unit of the layer above")
-k = _whole("k", "k", "1..M", "unit of the layer above")
-l = _whole("l", "l", "1..L", "layer")  # noqa: E741
+j = _whole("j", "j", "1..M'", "unit of the layer above")
+k = _whole("k", "k", "1..M'", "unit of the layer above")
+l = _whole("l", "l", "1..L", "layer")
 
 # Matrices over the samples, and vectors with their transposes
-identity = _vector("I", "I", "N x N", "identity")
-ones = _vector("ones", r"\mathbf{1}", "N x 1", "all ones")
-ones_T = _vector("ones_T", r"\mathbf{1}^{\top}", "1 x N", "all ones, transposed")
-x = _vector("x", "x", "N x 1", "any vector orthogonal to all named ones")
-x_T = _vector("x_T", r"x^{\top}", "1 x N", "x, transposed")
-fh = _vector("fh", r"\hat f", "N x 1", "normalized output, before gain and shift")
-fh_T = _vector("fh_T", r"\hat f^{\top}", "1 x N", "normalized output, transposed")
-jacobian = _vector("J", "J", "N x P", "Jacobian of one output over the samples")
-jacobian_T = _vector("J_T", r"J^{\top}", "P x N", "Jacobian, transposed")
+identity = _letter("I", "I", "N x N", "identity")
+ones = _letter("ones", r"\mathbf{1}", "N x 1", "all ones")
+ones_row = _letter("ones_row", r"\mathbf{1}^{\top}", "1 x N", "all ones, transposed")
+x = _letter("x", "x", "N x 1", "any vector orthogonal to all named ones")
+fh = _letter("fh", r"\hat f", "N x 1", "normalized output, before gain and shift")
+fh_row = _letter("fh_row", r"\hat f^{\top}", "1 x N", "normalized output, transposed")
+jacobian = _letter("J", "J", "N x P", "Jacobian of one output over the samples")
+jacobian_t = _letter("J_T", r"J^{\top}", "P x N", "Jacobian, transposed")
+
+# Arrays, of which nothing is known but what a proof states
+Lambda = _array("Lambda", r"\Lambda", "N x N", "backward matrix of an output")
+backward = _array("zeta", r"\zeta", "M' x N", "derivative of an output by a pre-activation")
+psi = _array("psi", r"\psi", "M x N", "derivative of the activation, phi'(u)")
+h = _array("h", "h", "M x N", "activation")
+f = _array("f", "f", "N", "output")
+fh_entry = _array("fh_entry", r"\hat f", "N", "entry of the normalized output")
+g = _array("g", "g", "N", "direction in which the outputs move")
+
+# Functions, of which nothing is known but what a proof states
+varphi = _function("varphi", r"\varphi", "R -> R", "activation")
+density = _function("p", "p", "> 0", "density of a Gaussian pair at (u_t, u_s)")
+moved_variance = _function("variance", r"\sigma^2", "> 0", "variance of the outputs f + eta g")
 
 
 def delta(a: sp.Basic, b: sp.Basic, size: sp.Basic = N) -> sp.Basic:
     """1 where two indices that run from 1 to ``size`` agree, else 0."""
     return sp.KroneckerDelta(a, b, (1, size))
-
-
-def indexed(name: str) -> sp.IndexedBase:
-    """An array of which nothing is known but what is stated of it."""
-    return sp.IndexedBase(sp.Symbol(name, real=True))

@@ -1,0 +1,1 @@
+"""Theorems on the spectrum of the Fisher information matrix, one file each."""

@@ -1,0 +1,409 @@
+"""Every activation has the same values in both wings, and the derivative of its values."""
+
+from itertools import pairwise
+
+import mpmath
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mpmath import mp
+
+from numerics import activations as numerics
+from theory import evaluation
+from theory.activations import ACTIVATIONS, Activation
+from theory.errors import DescriptionError
+from theory.expression import FUNCTIONS, OPERATORS, exact, substitute
+from theory.mathematics import precise
+
+HERMITE = {4: lambda x: x**4 - 6 * x**2 + 3, 7: lambda x: x**7 - 21 * x**5 + 105 * x**3 - 105 * x}
+
+
+def selu(x):
+    # Klambauer et al. 2017: the fixed point (0, 1) of the moments
+    root2, e = mp.sqrt(2), mp.e
+    tail = mp.erfc(1 / root2)
+    alpha = -mp.sqrt(2 / mp.pi) / (tail * mp.sqrt(e) - 1)
+    scale = (1 - tail * mp.sqrt(e)) * mp.sqrt(2 * mp.pi)
+    scale /= mp.sqrt(
+        2 * mp.erfc(root2) * e**2
+        + mp.pi * tail**2 * e
+        - 2 * (2 + mp.pi) * tail * mp.sqrt(e)
+        + mp.pi
+        + 2
+    )
+    return scale * (x if x > 0 else alpha * mp.expm1(x))
+
+
+def broken_line(x):
+    # kinks -1.5, 0, 0.5, 2; slopes 0.5, -1, 2, 0, 0.25; jumps 0, 0.25, 0, -1; phi(0) = 0.7
+    if x < -1.5:
+        return mpmath.mpf("0.45") + 1.5 + (x + 1.5) / 2
+    if x < 0:
+        return mpmath.mpf("0.45") - x
+    return mpmath.mpf("0.7") + (2 * x if x < 0.5 else 1 + max(x - 2, 0) / 4)
+
+
+def hyperbolic_gelu(x):
+    return x * (1 + mp.tanh(mp.sqrt(2 / mp.pi) * (x + mpmath.mpf("0.044715") * x**3))) / 2
+
+
+# (name, parameters, its definition in mpmath); the numbers are exact in binary
+CATALOGUE = [
+    ("linear", {}, lambda x: x),
+    ("relu", {}, lambda x: x if x > 0 else 0 * x),
+    ("leaky_relu", {"slope": -0.375}, lambda x: x if x > 0 else -x * 3 / 8),
+    ("abs", {}, lambda x: mp.sqrt(x * x)),
+    ("step", {}, lambda x: mp.mpf(x >= 0)),
+    ("sign", {}, lambda x: x / abs(x) if x else mp.mpf(0)),
+    ("relu_power", {"n": 1}, lambda x: max(x, mp.mpf(0))),
+    ("relu_power", {"n": 3}, lambda x: x**3 if x > 0 else mp.mpf(0)),
+    ("hard_tanh", {}, lambda x: x if abs(x) < 1 else mp.sign(x)),
+    (
+        "piecewise_linear",
+        {
+            "kinks": [-1.5, 0, 0.5, 2],
+            "slopes": [0.5, -1, 2, 0, 0.25],
+            "jumps": [0, 0.25, 0, -1],
+            "value": 0.7,
+        },
+        lambda x: broken_line(x) - (x >= 2),
+    ),
+    ("piecewise_linear", {"kinks": [], "slopes": [3]}, lambda x: 3 * x),
+    ("elu", {}, lambda x: x if x > 0 else mp.expm1(x)),
+    ("elu", {"alpha": 2.5}, lambda x: x if x > 0 else mp.expm1(x) * 5 / 2),
+    ("selu", {}, selu),
+    ("erf", {}, mp.erf),
+    ("erf", {"scale": 0.75}, lambda x: mp.erf(3 * x / 4)),
+    ("probit", {}, lambda x: mp.erfc(-x / mp.sqrt(2)) / 2),
+    (
+        "probit",
+        {"c0": -1, "c1": 2, "l": 1.5, "mu": 0.25},
+        lambda x: mp.erf((1.5 * x + 0.25) / mp.sqrt(2)),
+    ),
+    ("gelu", {}, lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2),
+    ("gelu_tanh", {}, hyperbolic_gelu),
+    ("sin", {}, mp.sin),
+    ("sin", {"omega": 2, "phase": 0.5}, lambda x: (mp.expj(2 * x + 0.5)).imag),
+    ("cos", {"omega": 2}, lambda x: (mp.expj(2 * x)).real),
+    ("exp", {}, mp.exp),
+    ("exp", {"t": -0.5}, lambda x: 1 / mp.sqrt(mp.exp(x))),
+    ("gaussian", {}, lambda x: mp.exp(-(x**2) / 2)),
+    ("gaussian", {"p": 0.5}, lambda x: mp.exp(-(x**2) / 4)),
+    ("monomial", {"n": 1}, lambda x: x),
+    ("monomial", {"n": 5}, lambda x: x * x * x * x * x),
+    ("hermite", {"n": 1}, lambda x: x),
+    ("hermite", {"n": 4}, HERMITE[4]),
+    ("hermite", {"n": 7}, HERMITE[7]),
+    ("polynomial", {"coefficients": [1, -0.5, 0, 2]}, lambda x: 1 - x / 2 + 2 * x**3),
+    ("polynomial", {"coefficients": [-3]}, lambda x: mp.mpf(-3)),
+    ("sigmoid", {}, lambda x: 1 / (1 + mp.exp(-x))),
+    ("tanh", {}, lambda x: mp.sinh(x) / mp.cosh(x)),
+    ("softplus", {}, lambda x: mp.log(1 + mp.exp(x))),
+    ("silu", {}, lambda x: x / (1 + mp.exp(-x))),
+    ("mish", {}, lambda x: x * mp.tanh(mp.log(1 + mp.exp(x)))),
+]
+CASES = pytest.mark.parametrize(
+    ("name", "parameters", "definition"),
+    CATALOGUE,
+    ids=[f"{name} {index}" for index, (name, *_) in enumerate(CATALOGUE)],
+)
+POINTS = np.concatenate(
+    [np.arange(-8, 8.1, 0.125), [-1e6, -1e3, -40, -1e-9, 1e-9, 30, 1e3, 1e6], [1.7, -0.3, 3.3]]
+)
+SMOOTH = POINTS[np.abs(POINTS * 2 % 1) > 1e-6]  # away from every kink of the catalogue
+CANCELLING = {"hermite", "polynomial", "probit", "piecewise_linear"}  # sums: 1 is their scale
+
+
+def both_wings(activation, x):
+    with np.errstate(over="ignore"):
+        value, derivative = numerics.evaluate(activation, x)
+    return evaluation.evaluate(activation, x), value, derivative
+
+
+def value_gap(activation, definition, x=POINTS):
+    """The largest error of either wing, in units of phi and of what rounding x does to it."""
+    theory, measured, derivative = both_wings(activation, x)
+    with mp.workdps(60):
+        exact = np.array([float(definition(mp.mpf(float(point)))) for point in x])
+    far = np.isinf(exact)
+    assert np.array_equal(theory[far], exact[far])
+    assert np.array_equal(measured[far], exact[far])
+    theory, measured, exact, derivative = (y[~far] for y in (theory, measured, exact, derivative))
+    scale = np.abs(exact) + np.abs(x[~far] * derivative) + (activation.name in CANCELLING) + 1e-300
+    return (np.abs([theory - exact, measured - exact]) / scale).max(initial=0.0)
+
+
+def derivative_gap(activation, x=SMOOTH, step=1e-30):
+    """Numerics' derivative against a complex step of theory's own evaluation, relative."""
+    _, value, derivative = both_wings(activation, x)
+    with np.errstate(all="ignore"):
+        expected = evaluation.evaluate(activation, x + 1j * step).imag / step
+    known = np.isfinite(expected) & np.isfinite(derivative)
+    assert known[np.isfinite(value)].all()
+    scale = np.abs(expected) + np.abs(value / x) + 1e-9
+    return (np.abs(derivative - expected) / scale)[known].max(initial=0.0)
+
+
+ACCURATE, SLOPED = 2e-15, 2e-14
+
+# The catalogue
+
+
+def test_every_name_of_the_catalogue_is_defined_here():
+    assert {name for name, _, _ in CATALOGUE} == set(ACTIVATIONS)
+
+
+@CASES
+def test_named_activation_is_its_definition_in_both_wings(name, parameters, definition):
+    assert value_gap(Activation.named(name, **parameters), definition) < ACCURATE
+
+
+@CASES
+def test_derivative_of_a_named_activation_is_that_of_its_values(name, parameters, definition):
+    assert derivative_gap(Activation.named(name, **parameters)) < SLOPED
+
+
+@CASES
+def test_kinks_and_jumps_of_a_named_activation_are_those_of_its_expression(
+    name, parameters, definition
+):
+    activation = Activation.named(name, **parameters)
+    numbers = {key: exact(value) for key, value in activation.numbers}
+    twin = Activation.from_expression(str(substitute(activation.tree, numbers)))
+    assert (twin.kinks, twin.jumps) == (activation.kinks, activation.jumps)
+
+
+@CASES
+def test_kinks_of_a_named_activation_are_where_its_derivatives_break(name, parameters, definition):
+    activation = Activation.named(name, **parameters)
+    n = parameters.get("n", 1) if name == "relu_power" else 1
+    with mp.workdps(60):
+        broken = [
+            place
+            for place in np.arange(-4, 4.25, 0.25)
+            if breaks(definition, mp.mpf(float(place)), n)
+        ]
+    assert broken == [float(kink) for kink in activation.kinks]
+
+
+def breaks(phi, place, n):
+    """Whether a derivative up to the n-th has different limits from either side."""
+    h = mp.mpf(10) ** -15
+
+    def side(direction):
+        values = [phi(place + direction * (k + 1) * h) for k in range(n + 1)]
+        for order in range(1, n + 1):
+            yield values[0]
+            values = [direction * (b - a) / h for a, b in pairwise(values)]
+        yield values[0]
+
+    scale = 1 + abs(phi(place))
+    return any(abs(a - b) > scale / 10**6 for a, b in zip(side(1), side(-1), strict=True))
+
+
+GROWTH = {  # the largest power of |x| in those that do not grow faster than a power
+    **dict.fromkeys(["relu", "leaky_relu", "abs", "hard_tanh", "piecewise_linear", "elu"], 1),
+    **dict.fromkeys(["linear", "selu", "gelu", "gelu_tanh", "softplus", "silu", "mish"], 1),
+    **dict.fromkeys(["step", "sign", "erf", "probit", "sin", "cos", "gaussian", "sigmoid"], 0),
+    "tanh": 0,
+}
+
+
+@pytest.mark.parametrize("name", GROWTH)
+@pytest.mark.parametrize("x", [1e3, 1e6, -1e3, -1e6, 1e100, -1e100])
+def test_activation_of_moderate_growth_is_finite_for_large_arguments(name, x):
+    theory, value, derivative = both_wings(ACTIVATIONS[name].example, np.array([x]))
+    bound = 3 * abs(x) ** GROWTH[name]
+    assert abs(theory[0]) <= bound
+    assert abs(value[0]) <= bound
+    assert abs(derivative[0]) <= 3
+
+
+# The grammar
+
+GRAMMAR = {
+    "+": "tanh(x) + x**2",
+    "-": "tanh(x) - x**2",
+    "*": "x*tanh(x)",
+    "/": "tanh(x)/(2 + x**2)",
+    "**": "(1 + x**2)**(1/3)",
+    "max": "max(x**2, x + 0.77)",
+    "min": "min(x**2, x + 0.77)",
+    "abs": "abs(x**2 - 0.77)",
+    "sign": "sign(x - 0.07)*x**2",
+    "step": "step(0.07 - x)*x**2",
+    "exp": "exp(-(x - 0.3)**2)",
+    "expm1": "expm1(x/3)",
+    "log": "log(1 + x**2)",
+    "log1p": "log1p(x**2)",
+    "sqrt": "sqrt(2 + x**2)",
+    "sin": "sin(2*x + 1)",
+    "cos": "cos(2*x + 1)",
+    "cosh": "cosh(x/3)",
+    "tanh": "tanh(2*x + 1)",
+    "sigmoid": "sigmoid(2*x + 1)",
+    "softplus": "softplus(2*x + 1)",
+    "erf": "erf(2*x + 1)",
+    "Phi": "Phi(2*x + 1)",
+}
+NEAR = SMOOTH[np.abs(SMOOTH) < 50]
+WORDS = pytest.mark.parametrize("word", GRAMMAR)
+
+
+def word(name):
+    return Activation.from_expression(GRAMMAR[name])
+
+
+def in_mpmath(activation):
+    return lambda x: evaluation.evaluate(activation, x)
+
+
+def test_every_word_of_the_grammar_is_here_and_in_both_wings():
+    assert set(GRAMMAR) == set(FUNCTIONS) | set(OPERATORS) == set(numerics.RULES)
+    assert set(evaluation.FUNCTIONS) == set(FUNCTIONS)
+
+
+@WORDS
+def test_word_has_the_same_value_in_both_wings_and_in_mpmath(word):
+    assert word_gap(word) < ACCURATE
+
+
+def word_gap(name):
+    return value_gap(word(name), in_mpmath(word(name)), NEAR)
+
+
+@WORDS
+def test_word_has_the_derivative_of_its_values(word):
+    assert slope_gap(word) < SLOPED
+    x, h = NEAR[np.abs(NEAR) < 4], 1e-5
+    activation = Activation.from_expression(GRAMMAR[word])
+    (ahead, _), (behind, _) = (numerics.evaluate(activation, x + side * h) for side in (1, -1))
+    derivative = numerics.evaluate(activation, x)[1]
+    assert derivative == pytest.approx((ahead - behind) / (2 * h), rel=1e-7, abs=1e-7)
+
+
+def slope_gap(name):
+    return derivative_gap(word(name), NEAR)
+
+
+@WORDS
+@pytest.mark.parametrize("x", ["-1.3", "0.7", "2.9"])
+def test_word_has_the_same_value_in_sympy_and_in_mpmath(word, x):
+    activation = Activation.from_expression(GRAMMAR[word])
+    symbolic = evaluation.evaluate(activation, sp.Symbol("x", real=True))
+    expected = evaluation.evaluate(activation, precise(30).number(float(x)))
+    value = symbolic.subs(sp.Symbol("x", real=True), sp.Rational(x)).evalf(30)
+    assert abs(mpmath.mpf(value) - expected) <= 1e-15 * (1 + abs(expected))
+
+
+TAILS = {
+    "sigmoid": ("sigmoid(x)", -700.0, lambda x: mp.exp(x)),
+    "softplus": ("softplus(x)", -700.0, lambda x: mp.exp(x)),
+    "Phi": ("Phi(x)", -37.0, lambda x: mp.erfc(-x / mp.sqrt(2)) / 2),
+    "expm1": ("expm1(x)", 1e-17, lambda x: x),
+    "log1p": ("log1p(x**2)", 1e-9, lambda x: x**2),
+    "logarithm of a sigmoid": ("-softplus(-x)", 800.0, lambda x: -mp.exp(-x)),
+    "product of small factors": ("x*sigmoid(x)", -700.0, lambda x: x * mp.exp(x)),
+}
+
+
+@pytest.mark.parametrize(("text", "x", "expected"), TAILS.values(), ids=TAILS)
+def test_small_value_is_relatively_accurate_in_every_system(text, x, expected):
+    activation = Activation.from_expression(text)
+    with mp.workdps(30):
+        expected = expected(mp.mpf(x))
+    theory, value, _ = both_wings(activation, np.array([x]))
+    assert value[0] == pytest.approx(float(expected), rel=1e-13)
+    assert theory[0] == pytest.approx(float(expected), rel=1e-13)
+    assert evaluation.evaluate(activation, x + 1e-30j).real == pytest.approx(value[0], rel=1e-13)
+    precisely = evaluation.evaluate(activation, precise(15).number(x))
+    assert abs(precisely / expected - 1) < 1e-13
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    {
+        "exp(exp(exp(x)))": ("1.0", "+inf"),
+        "tanh(exp(exp(exp(exp(x)))))": (None, "1.0"),
+        "Phi(-exp(exp(exp(exp(x)))))": (None, "0.0"),
+        "softplus(-exp(exp(exp(exp(x)))))": (None, "0.0"),
+        "expm1(-cosh(exp(exp(x))))": ("-0.786615", "-1.0"),
+    }.items(),
+)
+def test_tower_of_exponentials_ends_in_mpmath(text, limits):
+    activation, m = Activation.from_expression(text), precise(15)
+    for x, expected in zip((-1e6, 1e6), limits, strict=True):
+        value = evaluation.evaluate(activation, m.number(x))
+        assert expected is None or m.context.nstr(value, 6) in (expected, f"{expected[:4]}")
+
+
+# Expressions at random
+
+leaves = st.sampled_from(["x", "x", "x", "pi", "0.5", "1/3", "2", "-1.25", "0"])
+words = st.sampled_from(sorted(name for name, count in FUNCTIONS.items() if count == 1))
+
+
+def grow(inner):
+    return (
+        st.builds("({} {} {})".format, inner, st.sampled_from(["+", "-", "*"]), inner)
+        | st.builds("{}({}, {})".format, st.sampled_from(["max", "min"]), inner, inner)
+        | st.builds("{}({})".format, words, inner)
+        | st.builds("({}/(1 + ({})**2))".format, inner, inner)
+        | st.builds("(-{})".format, inner)
+        | st.builds("({})**{}".format, inner, st.sampled_from(["2", "3", "0.5", "-1"]))
+    )
+
+
+expressions = st.recursive(leaves, grow, max_leaves=6)
+
+
+def accepted(text):
+    try:
+        return Activation.from_expression(text, kinks=np.arange(-10, 10, 0.01).tolist())
+    except DescriptionError as problem:
+        assert len(str(problem).splitlines()) == 1
+        return None
+
+
+@given(text=expressions)
+@settings(deadline=None, max_examples=150)
+def test_random_expression_has_one_value_and_one_derivative_or_is_refused(text):
+    activation = accepted(text)
+    if activation is None:
+        return
+    x = np.linspace(-2.11, 2.13, 15)
+    with np.errstate(all="ignore"):
+        value, derivative = numerics.evaluate(activation, x)
+        expected = evaluation.evaluate(activation, x)
+        slope = evaluation.evaluate(activation, x + 1e-30j).imag / 1e-30
+        ahead, behind = (numerics.evaluate(activation, x + side)[1] for side in (1e-7, -1e-7))
+    smooth = np.abs(ahead - behind) < 1e-4 * (1 + np.abs(derivative))
+    known = (np.abs(expected) < 1e6) & (np.abs(derivative) < 1e6)
+    assert value[known] == pytest.approx(expected[known], rel=1e-9, abs=1e-9)
+    assert derivative[known & smooth] == pytest.approx(slope[known & smooth], rel=1e-6, abs=1e-6)
+
+
+# What an activation with a jump has not
+
+
+@pytest.mark.parametrize(
+    ("activation", "place"),
+    [
+        (Activation.named("step"), "x = 0:"),
+        (Activation.named("sign"), "x = 0:"),
+        (Activation.from_expression("x + step(x**2 - 2)"), "x = -1.41421, 1.41421:"),
+        (Activation.named("piecewise_linear", kinks=[1], slopes=[0, 0], jumps=[2]), "x = 1:"),
+    ],
+    ids=str,
+)
+def test_network_of_an_activation_with_a_jump_has_no_gradient(activation, place):
+    with pytest.raises(DescriptionError, match="no gradient") as caught:
+        numerics.check_gradient(activation)
+    assert place in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["x*step(x)", "abs(x)", "x**2*sign(x)", "tanh(x)"])
+def test_network_of_a_continuous_activation_has_a_gradient(text):
+    numerics.check_gradient(Activation.from_expression(text))

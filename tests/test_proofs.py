@@ -1,0 +1,561 @@
+"""Proofs, proved: they hold, they end in what theory predicts, and every error turns them red."""
+
+import random
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import sympy as sp
+
+from derivations import proof as proofs
+from derivations.catalogue import THEOREMS, theorem
+from derivations.networks import NETWORKS, TANH
+from derivations.proof import Evaluate, Lemma, Proof, ProofError, Result, Step, Trace
+from theory import fisher, kernels, normalization
+from theory import symbols as glossary
+from theory.architecture import (
+    BatchNorm,
+    DescriptionError,
+    MeanSubtraction,
+    Network,
+    OutOfRegime,
+)
+from theory.families.kernel import Kernel
+from theory.mathematics import FLOATS
+from theory.meanfield import Backward, OrderParameters, order_parameters
+from theory.symbols import GLOSSARY, K1, K2, N, delta, identity, ones, ones_row, t, x
+
+IDS = [one.id for one in THEOREMS]
+RELU, ERF = kernels.KERNELS["relu"], kernels.KERNELS["erf"]
+PROOFS = {one.id: one.prove() for one in THEOREMS}
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_proof_verifies(id):
+    PROOFS[id].verify()
+
+
+# What a proof ends in
+
+
+@pytest.mark.parametrize(
+    ("id", "quantity"), [(one.id, row.quantity) for one in THEOREMS for row in one.rows]
+)
+def test_proof_ends_in_the_prediction_of_each_row(id, quantity):
+    wrong = tuple(
+        replace(row, value=lambda K, v, N, of=row.value: 2 * of(K, v, N))
+        if row.quantity == quantity
+        else row
+        for row in theorem(id).rows
+    )
+    with pytest.raises(ProofError, match=f"does not end in the prediction of {quantity}"):
+        replace(PROOFS[id], theorem=replace(theorem(id), rows=wrong)).verify()
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_row_without_a_lemma_is_refused(id):
+    silent = tuple(replace(lemma, row=None) for lemma in PROOFS[id].lemmas)
+    with pytest.raises(ProofError, match="no lemma ends in the prediction of"):
+        replace(PROOFS[id], lemmas=silent).verify()
+
+
+# Every alteration is noticed
+
+
+def another(symbol):
+    """A symbol of the same kind under another name."""
+    if symbol.is_commutative:
+        return sp.Symbol(f"another_{symbol}", **symbol.assumptions0)
+    return sp.Symbol(f"another_{symbol}", commutative=False)
+
+
+def components(expression, alter):
+    """The expression altered; a pair once for each component."""
+    if not isinstance(expression, sp.Tuple):
+        return [alter(expression)]
+    return [
+        sp.Tuple(*expression[:at], alter(part), *expression[at + 1 :])
+        for at, part in enumerate(expression)
+    ]
+
+
+def equal(one, other):
+    if one == other or isinstance(one, sp.Tuple):
+        return one == other
+    return sp.expand(one - other) == 0
+
+
+def alterations(proof, path, expression):
+    """Other expressions for this place: twice, one more, another symbol, another lemma.
+
+    A definition keeps its symbols (P(u > 0) is 1/2 whatever the variance is called), and so does
+    an index that is summed over.
+    """
+    if isinstance(expression, Result):
+        earlier = [lemma for lemma in proof.lemmas[: path[0]] if lemma.name != expression.name]
+        return [
+            Result(lemma.name)
+            for lemma in earlier
+            if not isinstance(lemma.steps[-1].states, sp.Tuple)
+        ]
+    altered = components(expression, lambda e: 2 * e) + components(expression, lambda e: e + 1)
+    if path[1] != "definition" and path[-1] != "index":
+        symbols = sorted(expression.free_symbols & set(GLOSSARY), key=str)
+        altered += [expression.xreplace({symbol: another(symbol)}) for symbol in symbols]
+    return [other for other in altered if not equal(other, expression)]
+
+
+def survivors(proof, places):
+    """Alterations after which the proof still verifies."""
+    found = []
+    for path, expression in places:
+        for other in alterations(proof, path, expression):
+            try:
+                proof.altered(path, other).verify()
+            except ProofError:
+                continue
+            found.append((proof.lemmas[path[0]].name, path[1:], expression, other))
+    return found
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_altered_step_is_refused(id):
+    places = random.Random(20190).sample(list(PROOFS[id].places()), 60)
+    assert survivors(PROOFS[id], places) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("id", IDS)
+def test_every_altered_step_is_refused(id):
+    assert survivors(PROOFS[id], PROOFS[id].places()) == []
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_places_cover_every_definition_and_every_stated_side(id):
+    lemmas = PROOFS[id].lemmas
+    places = {path for path, _ in PROOFS[id].places()}
+    expected = {(at, "definition") for at in range(len(lemmas))}
+    for at, lemma in enumerate(lemmas):
+        expected |= {(at, "steps", step, "states") for step in range(len(lemma.steps))}
+    assert expected <= places
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_every_symbol_of_a_proof_is_in_the_glossary(id):
+    used = set()
+    for _, expression in PROOFS[id].places():
+        if not isinstance(expression, Result):
+            used |= {one for one in expression.free_symbols if isinstance(one, sp.Symbol)}
+    assert used <= set(GLOSSARY)
+
+
+def test_glossary_has_every_symbol_once():
+    letters = [term.latex for term in GLOSSARY.values()]
+    shared = {letter for letter in letters if letters.count(letter) > 1}
+    assert shared == {r"\hat f", r"\sigma^2"}, "a vector and its entries, a function and its value"
+    assert all(term.meaning and term.domain for term in GLOSSARY.values())
+
+
+# Every wrong formula is noticed
+
+
+def times(module, name, factor):
+    formula = getattr(module, name)
+    return module, name, lambda *args, **options: formula(*args, **options) * factor
+
+
+def _forgotten_gap(layer, sigma_w2, above):
+    return Backward(
+        sigma_w2 * layer.derivative_first * above.T, sigma_w2 * layer.derivative_second * above.S
+    )
+
+
+def _squared_weight(layer, sigma_w2, above):
+    right = normalization._plain_pull_back(layer, sigma_w2, above)
+    return Backward(right.T, sigma_w2 * right.S)
+
+
+def _without_bias(self, widths, bias_gradients, kernel=OrderParameters.kernel):
+    return kernel(self, widths, False)
+
+
+def _without_last_layer(self, widths, bias_gradients, kernel=OrderParameters.kernel):
+    return kernel(self, (*widths[:-1], 0), bias_gradients)
+
+
+def _degrees_of_freedom(v, N, power=1):
+    return N**power / (v**power * sp.Mul(*(N - 2 - 2 * k for k in range(power))))
+
+
+WRONG = {
+    "kappa_1 forgotten in the outlier": (
+        ("unnormalized",),
+        (fisher, "uniform_mode", lambda K1, K2, N: (N - 1) * K2 / N),
+    ),
+    "N for N - 1 in the outlier": (
+        ("unnormalized",),
+        (fisher, "uniform_mode", lambda K1, K2, N: (K1 + N * K2) / N),
+    ),
+    "bulk not divided by N": (
+        ("unnormalized", "mean-subtraction-last"),
+        (fisher, "bulk_mode", lambda gap, N: gap),
+    ),
+    "mean doubled": (("unnormalized",), times(fisher, "mean_eigenvalue", 2)),
+    "cross term forgotten in s": (
+        ("unnormalized",),
+        (fisher, "second_moment", lambda K1, K2, N, C, P: C / P * K1**2 / N),
+    ),
+    "N for N - 1 in the centred trace": (
+        ("mean-subtraction-last",),
+        (fisher, "centred_mean_eigenvalue", lambda gap, N, C, P: C * gap / P),
+    ),
+    "gap not squared in s": (
+        ("mean-subtraction-last",),
+        (
+            fisher,
+            "centred_second_moment",
+            lambda gap, N, C, P, noise=0: C * (N - 1) * gap / (P * N**2),
+        ),
+    ),
+    "rank N - 1 behind batch norm": (
+        ("batchnorm-last",),
+        (fisher, "conditional_trace", lambda gap, N: (N - 1) * gap),
+    ),
+    "unbiased variance": (("batchnorm-last",), (fisher, "output_variance", lambda v, N: v)),
+    "N - 2 for N - 3 in the mean of 1/sigma^2": (
+        ("batchnorm-last",),
+        (fisher, "inverse_variance", _degrees_of_freedom),
+    ),
+    "gamma forgotten in m": (
+        ("batchnorm-last",),
+        (
+            fisher,
+            "normalized_mean_eigenvalue",
+            lambda gap, trace, gamma, N, C, P: C * gap / (N * P) * trace,
+        ),
+    ),
+    "gamma^2 for gamma^4 in s": (
+        ("batchnorm-last",),
+        (
+            fisher,
+            "normalized_second_moment",
+            lambda gap, trace, gamma, N, C, P, noise=0: C * gamma**2 * gap**2 / (N**2 * P) * trace,
+        ),
+    ),
+    "diagonal forgotten in the recursion of S": (
+        ("unnormalized",),
+        (normalization.RULES["none"], "pull_back", _forgotten_gap),
+    ),
+    "sigma_w^2 squared in the recursion of S": (
+        ("unnormalized",),
+        (normalization.RULES["none"], "pull_back", _squared_weight),
+    ),
+    "bias gradients forgotten": (("unnormalized",), (OrderParameters, "kernel", _without_bias)),
+    "last layer forgotten": (
+        ("unnormalized",),
+        (OrderParameters, "kernel", _without_last_layer),
+    ),
+    "ReLU kernel of the paper's convention": (
+        ("unnormalized",),
+        times(RELU, "dual", 2),
+    ),
+    "derivative of ReLU at the complementary angle": (
+        ("unnormalized",),
+        (
+            RELU,
+            "derivative_dual",
+            lambda pair: sp.acos(pair.r / pair.a) / (2 * sp.pi),
+        ),
+    ),
+    "erf kernel without its factor 2/pi": (
+        ("unnormalized",),
+        times(ERF, "dual", sp.pi / 2),
+    ),
+    "scale of erf forgotten in its derivative": (
+        ("unnormalized",),
+        (
+            ERF,
+            "derivative_dual",
+            lambda pair, scale: ERF.derivative_dual(pair, scale=sp.S.One),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("id", "name"), [(id, name) for name, (ids, _) in WRONG.items() for id in ids]
+)
+def test_proof_refuses_a_wrong_formula(id, name, monkeypatch):
+    where, attribute, wrong = WRONG[name][1]
+    if isinstance(where, Kernel | normalization.Rule):
+        table = kernels.KERNELS if isinstance(where, Kernel) else normalization.RULES
+        key = next(key for key, value in table.items() if value is where)
+        monkeypatch.setitem(table, key, replace(where, **{attribute: wrong}))
+    else:
+        monkeypatch.setattr(where, attribute, wrong)
+    with pytest.raises(ProofError):
+        theorem(id).prove().verify()
+
+
+# How a step fails
+
+
+def single(definition, *steps, given=()):
+    """A proof of nothing but these steps."""
+    lemma = Lemma("one", "", "a", definition, steps, given)
+    return Proof(replace(theorem("unnormalized"), rows=()), (lemma,))
+
+
+def test_false_equality_fails_at_a_point_with_both_sides():
+    step = Step(Evaluate(), K1 - K2, "Guess.")
+    with pytest.raises(ProofError, match=r"lemma 'one', step 1 \(Guess\.\).*K1 = .* they are"):
+        single(K1 + K2, step).verify()
+
+
+def test_equality_that_cannot_be_simplified_is_refused(monkeypatch):
+    monkeypatch.setattr(proofs, "FORMS", ())
+    proofs._objection.cache_clear()
+    step = Step(Evaluate(), K1**2 + 2 * K1 * K2 + K2**2, "Expand.")
+    with pytest.raises(ProofError, match="could not simplify the difference to 0"):
+        single((K1 + K2) ** 2, step).verify()
+    proofs._objection.cache_clear()
+
+
+def test_pair_is_no_number():
+    with pytest.raises(ProofError, match="a pair is no number"):
+        single(sp.Tuple(K1, K2), Step(Evaluate(), K1, "Take one.")).verify()
+    with pytest.raises(ProofError, match="2 components, 1 stated"):
+        single(sp.Tuple(K1, K2), Step(Evaluate(), sp.Tuple(K1), "Take one.")).verify()
+
+
+def test_delta_is_summed_over_its_own_range():
+    with pytest.raises(ProofError, match="not over the range of delta"):
+        single(
+            delta(t, glossary.s), Step(proofs.SumOver(t, 2 * N), sp.S.One, "Sum too far.")
+        ).verify()
+
+
+def test_meaningless_operation_is_refused():
+    step = Step(proofs.Integrate(2 * glossary.u_t, sp.S.Zero, sp.S.One), K1, "Integrate.")
+    with pytest.raises(ProofError, match="the operation has no meaning"):
+        single(K1, step).verify()
+
+
+def test_lemma_is_used_after_it_is_proved():
+    first, second, *rest = PROOFS["mean-subtraction-last"].lemmas
+    for lemmas, message in (
+        ((second, first, *rest), "uses 'ones', not proved before it"),
+        ((first, first, second, *rest), "two lemmas are named 'ones'"),
+    ):
+        with pytest.raises(ProofError, match=message):
+            replace(PROOFS["mean-subtraction-last"], lemmas=lemmas).verify()
+
+
+# The algebra of words against matrices, sums against sums
+
+
+@pytest.mark.parametrize("size", [4, 7])
+@pytest.mark.parametrize("seed", range(3))
+def test_algebra_of_words_equals_matrices(size, seed):
+    random_numbers = np.random.default_rng(seed)
+    one = np.ones((size, 1))
+    vector = random_numbers.normal(size=(size, 1))
+    vector -= vector.mean()
+    square = (vector**2).sum().item()
+    row = sp.Symbol("x_row", commutative=False)
+    rules = {
+        ones_row * ones: sp.Integer(size),
+        ones_row * x: sp.S.Zero,
+        row * ones: sp.S.Zero,
+        row * x: sp.Float(square),
+        Trace(identity): sp.Integer(size),
+    }
+    matrices = {identity: np.eye(size), ones: one, ones_row: one.T, x: vector, row: vector.T}
+
+    def matrix(word):
+        total = np.zeros((size, size))
+        for term in sp.Add.make_args(sp.expand(word)):
+            factors, letters = term.args_cnc()
+            product = np.eye(size)
+            for letter in letters:
+                base, power = letter.as_base_exp()
+                for _ in range(int(power)):
+                    product = product @ matrices[base]
+            total += float(sp.Mul(*factors)) * product
+        return total
+
+    a, b, c, d = (
+        sum(
+            int(number) * word
+            for number, word in zip(
+                random_numbers.integers(-4, 5, 4),
+                (identity, ones * ones_row, x * row, x * ones_row),
+                strict=True,
+            )
+        )
+        for _ in range(4)
+    )
+    word = a * b * c + d * d
+    np.testing.assert_allclose(
+        matrix(proofs._reduced(word, rules)), matrix(word), rtol=1e-12, atol=1e-9
+    )
+    trace = proofs._reduced(Trace(word), rules)
+    np.testing.assert_allclose(float(trace), np.trace(matrix(word)), rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_symbolic_sum_equals_the_sum_of_its_terms(size):
+    a, b = glossary.t_inner, glossary.s_inner
+    entry = (K1 - K2 * delta(a, b)) * glossary.Lambda[a, b] * delta(t, a) + K1 * delta(a, b)
+    total = proofs._summed(sp.Sum(entry, (b, 1, N), (a, 1, N)))
+    for place in range(1, size + 1):
+        terms = [
+            entry.subs({a: i, b: j, t: place, N: size})
+            for i in range(1, size + 1)
+            for j in range(1, size + 1)
+        ]
+        assert sp.expand(total.subs({N: size, t: place}).doit() - sum(terms)) == 0
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=lambda network: network.activation.name)
+@pytest.mark.parametrize("N", [2, 16])
+def test_folded_start_centres_the_kernel_and_keeps_the_gap(network, N):
+    arguments = (FLOATS, N, float(network.sigma_w2), float(network.sigma_b2))
+    folded = (Backward(1 - 1 / N, 0), Backward(-1 / N, 0))
+    linear, centred = (
+        order_parameters(network, *arguments, **start).kernel(network.widths(100), True)
+        for start in ({}, {"start": folded})
+    )
+    assert abs(centred.K1 + (N - 1) * centred.K2) < 1e-9 * centred.K1
+    assert centred.gap == pytest.approx(linear.gap)
+
+
+# What is printed
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_latex_has_no_artefacts(id):
+    latex = PROOFS[id].to_latex()
+    for artefact in ("Piecewise", "mathtt", "KroneckerDelta", r"\limits", "Subs", "_row", "None"):
+        assert artefact not in latex
+    for opening, closing in (("{", "}"), (r"\left", r"\right"), (r"\Bigl", r"\Bigr")):
+        assert latex.count(opening) == latex.count(closing)
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_no_equality_is_trivial(id):
+    latex = PROOFS[id].to_latex().replace("\\\\\n", "\n")
+    displays = re.findall(r"(?:\\\[|\{multline\*\})\n(.*?)\n\\(?:\]|end)", latex, re.DOTALL)
+    sides = [[side.strip() for side in re.split(r"\s=\s", display)] for display in displays]
+    assert len(sides) > 10
+    assert [chain for chain in sides if len(set(chain)) < len(chain)] == []
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_latex_numbers_every_step_with_its_reason(id):
+    latex, text = PROOFS[id].to_latex(), PROOFS[id].to_text()
+    for number, lemma in enumerate(PROOFS[id].lemmas, start=1):
+        for place, step in enumerate(lemma.steps, start=1):
+            assert f"[({number}.{place})] {step.reason}" in latex
+            assert f"{number}.{place} {type(step.operation).__name__}: " in text
+    for assumption in theorem(id).assumptions:
+        assert assumption in latex
+    assert not set("$\\") & set(text)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no pdflatex here")
+@pytest.mark.parametrize("id", IDS)
+def test_latex_compiles_with_amsmath_alone(id, tmp_path):
+    (tmp_path / "proof.tex").write_text(
+        "\\documentclass{article}\n\\usepackage{amsmath}\n\\begin{document}\n"
+        f"{PROOFS[id].to_latex()}\\end{{document}}\n",
+        encoding="utf-8",
+    )
+    run = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "proof.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-2000:]
+    assert "Overfull" not in run.stdout
+    assert (tmp_path / "proof.pdf").exists()
+
+
+# Records and regimes
+
+
+def test_unknown_theorem_is_an_error_that_names_the_known_ones():
+    with pytest.raises(DescriptionError, match=r"'nonsense'; known: unnormalized, mean-sub.*-last"):
+        theorem("nonsense")
+
+
+def test_records_are_read_without_sympy():
+    code = "import sys, derivations.catalogue; print('sympy' in sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent.parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert run.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_every_case_is_within_the_regime_and_names_known_rows(id):
+    quantities = {row.quantity for row in theorem(id).rows}
+    for case in theorem(id).cases:
+        theorem(id).requires(case.network, case.samples)
+        assert set(case.quantities) <= quantities
+
+
+CENTRED = replace(TANH, last=MeanSubtraction())
+NORMALIZED = replace(TANH, last=BatchNorm())
+
+
+def ordered(depth):
+    """A network whose samples become alike with depth, like 2^-depth."""
+    return Network(
+        "linear", depth=depth, sigma_w2=0.5, sigma_b2=0.5, outputs=1, last=MeanSubtraction()
+    )
+
+
+@pytest.mark.parametrize(
+    ("id", "inside", "outside", "message"),
+    [
+        ("unnormalized", (TANH, 2), (TANH, 1), "needs N >= 2 samples, but N = 1"),
+        ("unnormalized", (TANH, 2), (CENTRED, 16), "needs linear outputs"),
+        (
+            "unnormalized",
+            (TANH, 2),
+            (replace(TANH, layers=None, hidden=BatchNorm()), 16),
+            "no prediction",
+        ),
+        (
+            "mean-subtraction-last",
+            (ordered(13), 4),
+            (ordered(130), 4),
+            r"kappa_1 > kappa_2, but kappa_1 = .*, kappa_2 = (?s:.*)Use fewer layers",
+        ),
+        ("mean-subtraction-last", (CENTRED, 4), (TANH, 4), "needs mean subtraction"),
+        ("batchnorm-last", (NORMALIZED, 4), (NORMALIZED, 3), "N > 3.*mean of 1/sigma"),
+        (
+            "batchnorm-last",
+            (NORMALIZED, 10),
+            (replace(TANH, last=BatchNorm(eps=0.01)), 10),
+            "needs eps = 0, but eps = 0.01",
+        ),
+        ("batchnorm-last", (NORMALIZED, 10), (TANH, 10), "needs batch norm"),
+    ],
+)
+def test_assumption_separates_two_sides(id, inside, outside, message):
+    theorem(id).requires(*inside)
+    with pytest.raises(OutOfRegime, match=message):
+        theorem(id).requires(*outside)

@@ -1,0 +1,731 @@
+r"""Activations made of the normal distribution function: erf, probit and GELU.
+
+Every formula here is about a pair seen through independent noise: with U = u + sqrt(S) Z and
+V = v + sqrt(T) Z', Z and Z' standard normal, ``P(U > 0 | u)`` is :math:`\Phi(u/\sqrt S)`. The
+dual of :math:`\Phi(u/\sqrt S)` is a quadrant probability of (U, V), that of its primitive a product
+of hinges. The covariance stays r, the variances become A = a + S and B = b + T, and the determinant
+:math:`AB - r^2 = ST + aT + bS + ab(1 - c^2)` is a sum of positive terms. The logistic family
+averages the same functions over S and T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from theory.families import normal
+from theory.families.kernel import Kernel
+from theory.mathematics import FLOATS, Number, Symbols, of
+from theory.pair import Law, Pair
+
+MODERATE = 0.9
+NODES = 20
+
+
+def same(law: Law) -> Pair:
+    """The pair (u, u)."""
+    return Pair(law.a, law.a, law.a, 0 * law.a, 2 + 0 * law.a, law.m, law.m)
+
+
+def centred(law: Law) -> bool:
+    """Whether the mean is the exact integer 0."""
+    return isinstance(law.m, int) and law.m == 0
+
+
+class Noisy(NamedTuple):
+    """The pair (U, V): variances A and B, the determinant AB - r^2, the root of AB."""
+
+    A: Number
+    B: Number
+    determinant: Number
+    root: Number
+
+
+def noisy(pair: Pair, S: Number, T: Number) -> Noisy:
+    """The pair seen through noise of variances S and T.
+
+    >>> noisy(Pair.at(1.0, c=0.5), 1.0, 1.0).determinant
+    3.75
+    """
+    A, B = pair.a + S, pair.b + T
+    determinant = S * T + pair.a * T + pair.b * S + pair.determinant
+    equal = A is B or (S is T and pair.a is pair.b)
+    return Noisy(A, B, determinant, A if equal else of(*pair, S).sqrt(A * B))
+
+
+# Signs of (U, V): the error function
+
+
+def arc_sine(pair: Pair, S: Number, T: Number) -> Number:
+    r"""Dual of ``2 Phi(u/sqrt(S)) - 1`` and ``2 Phi(v/sqrt(T)) - 1``, Phi the normal distribution.
+
+    .. math:: \frac2\pi \arcsin\frac{r}{\sqrt{(a + S)(b + T)}}
+
+    for centred u and v; else the product of the two means plus
+    :math:`4 (\Phi_2 - \Phi\Phi)`. ``erf(s x)`` is the case :math:`S = T = 1/(2 s^2)`.
+
+    Source: Williams, NeurIPS 1996.
+
+    >>> import sympy as sp
+    >>> arc_sine(Pair.at(sp.S(1), c=sp.S(1)), sp.S(1), sp.S(1))
+    1/3
+    """
+    m = of(*pair, S)
+    if pair.centred:
+        U = noisy(pair, S, T)
+        return 2 / m.pi * m.arcsine(pair.r, m.sqrt(U.determinant), U.root)
+    means = sign_mean(pair.u, S) * sign_mean(pair.v, T)
+    return means + 4 * _quadrant_covariance(m, pair, S, T)
+
+
+def arc_sine_derivative(pair: Pair, S: Number, T: Number) -> Number:
+    r"""Dual of the derivatives of the two functions of ``arc_sine``: four densities of (U, V) at 0.
+
+    .. math:: \frac2\pi \left((a + S)(b + T) - r^2\right)^{-1/2}
+
+    times :math:`\exp(-(Bm_1^2 - 2rm_1m_2 + Am_2^2)/(2(AB - r^2)))`.
+    """
+    m = of(*pair, S)
+    U = noisy(pair, S, T)
+    value = 2 / m.pi / m.sqrt(U.determinant)
+    if pair.centred:
+        return value
+    m1, m2 = pair.m1, pair.m2
+    form = quadratic(m, pair, m1, m2) + T * m1**2 + S * m2**2
+    return value * m.exp(-form / (2 * U.determinant))
+
+
+def arc_sine_gap(pair: Pair, S: Number, T: Number) -> Number:
+    """``arc_sine`` at v = u less its value, for equal laws, from the difference of two angles."""
+    m = of(*pair, S)
+    if pair.centred:
+        return 2 / m.pi * _angle_between(m, pair, S, T)
+    return 4 * _by_sign(m, _quadrant_rise, _quadrant_fall, pair, S, T)
+
+
+def arc_sine_derivative_gap(pair: Pair, S: Number, T: Number) -> Number:
+    m = of(*pair, S)
+    top, determinant = S * T + pair.a * (S + T), pair.determinant
+    if pair.centred:
+        low, high = m.sqrt(top), m.sqrt(top + determinant)
+        return 2 / m.pi * determinant / (low * high * (low + high))
+    less = pair.a * pair.dl
+    form = pair.m1**2 * less * (2 * S * T + (S + T) * less) / (2 * top * (top + determinant))
+    ratio = -m.log1p(determinant / top) / 2 - form
+    return -arc_sine_derivative(pair.same_u, S, T) * m.expm1(ratio)
+
+
+def sign_mean(law: Law, S: Number) -> Number:
+    r"""``E[2 Phi(u/sqrt(S)) - 1]``, :math:`\mathrm{erf}(m/\sqrt{2(a + S)})`."""
+    m = of(*law, S)
+    return 0 * law.a if centred(law) else m.erf(law.m / m.sqrt(2 * (law.a + S)))
+
+
+def sign_derivative_mean(law: Law, S: Number) -> Number:
+    """Twice the density at 0 of U."""
+    m = of(*law, S)
+    return 2 * density(m, law, law.a + S)
+
+
+def density(m: Any, law: Law, A: Number) -> Number:
+    """Density at 0 of a normal variable with the mean of ``law`` and variance A."""
+    flat = 1 / m.sqrt(2 * m.pi * A)
+    return flat if centred(law) else flat * m.exp(-(law.m**2) / (2 * A))
+
+
+def quadratic(m: Any, pair: Pair, x: Number, y: Number) -> Number:
+    r""":math:`b x^2 - 2 r x y + a y^2` without cancellation as c tends to 1 or -1."""
+    alpha, beta = m.sqrt(pair.a), m.sqrt(pair.b)
+    root = alpha * beta
+    return m.select(
+        pair.r > 0,
+        lambda: (beta * x - alpha * y) ** 2 + 2 * root * pair.dl * x * y,
+        lambda: (beta * x + alpha * y) ** 2 - 2 * root * pair.op * x * y,
+    )
+
+
+def _angle_between(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    r"""The angle of ``arc_sine`` at v = u less that at (u, v), from the sine of the difference."""
+    top, determinant = S * T + pair.a * (S + T), pair.determinant
+    low, high = m.sqrt(top), m.sqrt(top + determinant)
+    radius_squared = (pair.a + S) * (pair.a + T)
+    x, y = pair.a * high, pair.r * low
+    sine = m.select(
+        pair.r > 0,
+        lambda: determinant / (x + y) * radius_squared,
+        lambda: x - y,
+    )
+    return m.angle(sine, low * high + pair.a * pair.r, radius_squared)
+
+
+# Quadrant and hinges of (U, V): the distribution function and its primitive
+
+
+def quadrant(pair: Pair, S: Number, T: Number) -> Number:
+    r"""Dual of ``Phi(u/sqrt(S))`` and ``Phi(v/sqrt(T))``: P(U > 0, V > 0).
+
+    .. math:: \frac{1}{2\pi}\arccos\frac{-r}{\sqrt{(a + S)(b + T)}}
+
+    for centred u and v, else :math:`\Phi_2`.
+
+    >>> round(float(quadrant(Pair.at(1.0, c=1.0), 1.0, 1.0)), 12)
+    0.333333333333
+    """
+    m = of(*pair, S)
+    if pair.centred:
+        U = noisy(pair, S, T)
+        return m.angle(m.sqrt(U.determinant), -pair.r, U.root) / (2 * m.pi)
+    means = step_mean(pair.u, S) * step_mean(pair.v, T)
+    return means + _quadrant_covariance(m, pair, S, T)
+
+
+def quadrant_gap(pair: Pair, S: Number, T: Number) -> Number:
+    return arc_sine_gap(pair, S, T) / 4
+
+
+def step_mean(law: Law, S: Number) -> Number:
+    r"""``E Phi(u/sqrt(S))``, :math:`\Phi(m/\sqrt{a + S})`."""
+    m = of(*law, S)
+    if centred(law):
+        return 1 / m.number(2) + 0 * law.a
+    return normal.cdf(law.m / m.sqrt(law.a + S))
+
+
+def hinges(pair: Pair, S: Number, T: Number) -> Number:
+    r"""Dual of the primitives of ``Phi(u/sqrt(S))`` and ``Phi(v/sqrt(T))``: ``E[U_+ V_+]``.
+
+    .. math:: \frac{1}{2\pi}\left(\sqrt D + r \arccos\frac{-r}{\sqrt{AB}}\right),
+              \qquad D = AB - r^2
+
+    for centred u and v. Relatively accurate at every correlation: for r < 0 it is formed as
+    :math:`|r|(x - \arctan x)` with :math:`x = \sqrt D/|r|`.
+
+    >>> round(float(hinges(Pair.at(1.0, c=-1.0), 1.0, 1.0)), 12)
+    0.108997781044
+    """
+    m = of(*pair, S)
+    U = noisy(pair, S, T)
+    if pair.centred:
+        sine = m.sqrt(U.determinant)
+        if isinstance(m, Symbols):
+            return (sine + pair.r * m.angle(sine, -pair.r, U.root)) / (2 * m.pi)
+        return m.select(
+            pair.r < 0,
+            lambda: -pair.r * _tangent_excess(m, sine / -pair.r),
+            lambda: sine + pair.r * m.angle(sine, -pair.r, U.root),
+        ) / (2 * m.pi)
+    if m is not FLOATS:
+        return _hinges_by_plackett(m, pair, S, T)
+    moderate = np.abs(pair.r) <= MODERATE * U.root
+    return _split(moderate, _hinges_by_plackett, _hinges_by_orthant, pair, S, T)
+
+
+def hinges_gap(pair: Pair, S: Number, T: Number) -> Number:
+    r"""``hinges`` at v = u less its value, for equal laws.
+
+    .. math:: (a - r) P(U > 0, V > 0) + \int_r^a (a - \rho)\,N_2(0, 0; \rho)\,d\rho
+
+    with the density :math:`N_2` of (U, V).
+    """
+    m = of(*pair, S)
+    if not pair.centred:
+        return _by_sign(m, _hinges_rise, _hinges_fall, pair, S, T)
+    top = S * T + pair.a * (S + T)
+    U = noisy(pair, S, T)
+    sine = m.sqrt(U.determinant)
+    angle = _angle_between(m, pair, S, T)
+    curved = pair.a * angle - pair.determinant / (sine + m.sqrt(top))
+    less = pair.a * pair.dl
+    return (less * m.angle(sine, -pair.r, U.root) + curved) / (2 * m.pi)
+
+
+def hinge_mean(law: Law, S: Number) -> Number:
+    """``E U_+``."""
+    m = of(*law, S)
+    A = law.a + S
+    if centred(law):
+        return m.sqrt(A / (2 * m.pi))
+    return law.m * step_mean(law, S) + A * density(m, law, A)
+
+
+def _tangent_excess(m: Any, x: Number) -> Number:
+    """x - arctan x for x >= 0, relatively accurate."""
+    if m is not FLOATS:
+        with m.context.extradps(m.digits):
+            return x - m.context.atan(x)
+    square = np.minimum(np.abs(x), 0.25) ** 2
+    series = 0 * square
+    for k in range(11, -1, -1):
+        series = 1 / (2 * k + 3) - square * series
+    return np.where(x < 0.25, x * square * series, x - np.arctan(x))[()]
+
+
+def _heights(m: Any, pair: Pair, U: Noisy) -> tuple[Number, Number, Number, Number]:
+    """Means of U and V in standard deviations, and 1 - c and 1 + c of (U, V)."""
+    h, k = pair.m1 / m.sqrt(U.A), pair.m2 / m.sqrt(U.B)
+    near = U.determinant / (U.root * (U.root + m.absolute(pair.r)))
+    positive = pair.r > 0
+    dl = m.select(positive, lambda: near, lambda: 2 - near)
+    op = m.select(positive, lambda: 2 - near, lambda: near)
+    return h, k, dl, op
+
+
+def _quadrant_covariance(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    r""":math:`\Phi_2 - \Phi\Phi` of (U, V), relatively accurate where it may be small."""
+    if m is not FLOATS:
+        return _plackett(m, pair, S, T, 0)
+    moderate = np.abs(pair.r) <= MODERATE * noisy(pair, S, T).root
+    return _split(moderate, _covariance_by_plackett, _covariance_by_orthant, pair, S, T)
+
+
+def _covariance_by_plackett(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    return _plackett(m, pair, S, T, 0)
+
+
+def _covariance_by_orthant(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    h, k, dl, op = _heights(m, pair, noisy(pair, S, T))
+    return normal.orthant(h, k, dl, op) - normal.cdf(h) * normal.cdf(k)
+
+
+def _hinges_by_plackett(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    """Product of the means plus covariance: nothing cancels for r > 0."""
+    steps = step_mean(pair.u, S) * step_mean(pair.v, T)
+    means = hinge_mean(pair.u, S) * hinge_mean(pair.v, T)
+    return means + pair.r * steps + noisy(pair, S, T).root * _plackett(m, pair, S, T, 1)
+
+
+def _hinges_by_orthant(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    U, m1, m2 = noisy(pair, S, T), pair.m1, pair.m2
+    f = normal.orthant_derivatives(m1, m2, U.A, U.B, pair.r, U.determinant)
+    return (m1 * m2 + pair.r) * f.F + U.A * m2 * f.F1 + U.B * m1 * f.F2 + U.determinant * f.F12
+
+
+def _plackett(m: Any, pair: Pair, S: Number, T: Number, order: int) -> Number:
+    r""":math:`\int_0^c (c - t)^n n_2(h, k; t)\,dt` of (U, V); in float64 for |c| <= 0.9."""
+    U = noisy(pair, S, T)
+    if m is not FLOATS:
+        return normal.plackett(order, *_heights(m, pair, U))
+    h, k = pair.m1 / np.sqrt(U.A), pair.m2 / np.sqrt(U.B)
+    angle = np.arctan2(pair.r, np.sqrt(U.determinant))
+    squares, product, angles = (
+        np.asarray(part)[..., None] for part in np.broadcast_arrays(h**2 + k**2, h * k, angle)
+    )
+    nodes, weights = normal.legendre(m, NODES)
+    sine = np.sin(angles * nodes)
+    values = np.exp((product * sine - squares / 2) / (1 - sine**2))
+    if order:
+        values = values * (np.sin(angles) - sine) ** order
+    return angle * (values @ weights) / (2 * np.pi)
+
+
+def _rise(m: Any, pair: Pair, S: Number, T: Number, order: int) -> Number:
+    r""":math:`\int_r^a (a - \rho)^n N_2(m, m; \rho)\,d\rho`, the density of (U, V), equal laws."""
+    U = noisy(pair.same_u, S, T)
+    low, high, _, _ = _heights(m, pair, U)
+
+    def integrand(y: Number, phi: Number, h: Number, k: Number, root: Number, top: Number) -> Any:
+        below = root * 2 * m.sin(top + y / 2) * m.sin(y / 2)
+        return below**order * m.exp(normal.log_density(m, h, k, phi))
+
+    top = m.angle(m.sqrt(U.determinant), pair.a, U.root)
+    length = _angle_between(m, pair, S, T)
+    distance = m.absolute(low - high)
+    arguments = (low, high, U.root, top)
+    value = normal.angular_integral(m, integrand, top, length, distance, *arguments)
+    return value / (2 * m.pi)
+
+
+def _quadrant_rise(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    return _rise(m, pair, S, T, 0)
+
+
+def _quadrant_fall(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    return _fall(m, pair, S, T, 0)
+
+
+def _hinges_rise(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    return pair.a * pair.dl * quadrant(pair, S, T) + _rise(m, pair, S, T, 1)
+
+
+def _hinges_fall(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    steps = step_mean(pair.u, S) * step_mean(pair.v, T)
+    root = noisy(pair, S, T).root
+    return pair.a * pair.dl * steps + root * _fall(m, pair, S, T, 1)
+
+
+def _fall(m: Any, pair: Pair, S: Number, T: Number, order: int) -> Number:
+    """Plackett's integral at v = u less that at (u, v), which has the opposite sign or is small."""
+    ends = _exact_plackett if m is FLOATS else _plackett
+    return ends(m, pair.same_u, S, T, order) - ends(m, pair, S, T, order)
+
+
+def _exact_plackett(m: Any, pair: Pair, S: Number, T: Number, order: int) -> Number:
+    """``_plackett`` in float64 at every correlation; slow."""
+    U = noisy(pair, S, T)
+    value = _plackett(m, pair, S, T, order)
+    strong = np.broadcast_to(np.abs(pair.r) > MODERATE * U.root, np.shape(value))
+    if not strong.any():
+        return value
+    heights = (np.broadcast_to(part, strong.shape)[strong] for part in _heights(m, pair, U))
+    value = np.array(value)
+    value[strong] = normal.plackett(order, *heights)
+    return value
+
+
+def _by_sign(
+    m: Any, rise: Callable[..., Number], fall: Callable[..., Number], *where: Any
+) -> Number:
+    """A gap: ``rise`` where r > 0, ``fall`` elsewhere; by Cauchy and Schwarz it is not negative."""
+    pair = where[0]
+    if m is FLOATS:
+        value = _split(np.asarray(pair.r) > 0, rise, fall, *where)
+    else:
+        value = (rise if pair.r > 0 else fall)(m, *where)
+    return m.maximum(value, 0 * value)
+
+
+def _split(
+    condition: Any,
+    then: Callable[..., Number],
+    otherwise: Callable[..., Number],
+    pair: Pair,
+    S: Number,
+    T: Number,
+) -> Number:
+    """Each of two float64 functions of (pair, S, T) on its own part of the arrays."""
+    parts = np.broadcast_arrays(condition, *pair, S, T)
+    condition, *values = (np.asarray(part, dtype=float).reshape(-1) for part in parts)
+    chosen = condition > 0
+    out = np.empty(chosen.size)
+    for mask, function in ((chosen, then), (~chosen, otherwise)):
+        if mask.any():
+            *coordinates, s, t = (value[mask] for value in values)
+            out[mask] = function(FLOATS, Pair(*coordinates), s, t)
+    return out.reshape(parts[0].shape)[()]
+
+
+# Gated: x Phi(x / sqrt S)
+
+
+def gated(pair: Pair, S: Number, T: Number) -> Number:
+    r"""Dual of ``u Phi(u/sqrt(S))`` and ``v Phi(v/sqrt(T))``.
+
+    .. math:: \frac{1}{2\pi}\left(r \arccos\frac{-r}{\sqrt{AB}}
+              + \frac{ab - r^2 + k r^2}{\sqrt D}\right),
+              \qquad k = \frac SA + \frac TB, \quad D = AB - r^2
+
+    for centred u and v. With means, from the quadrant probability F and its derivatives in them:
+    :math:`(m_1m_2 + r)F + (m_1r + am_2)F_1 + (m_1b + rm_2)F_2 + arF_{11} + (ab + r^2)F_{12}
+    + rbF_{22}`.
+
+    >>> round(float(gated(Pair.at(1.0, c=1.0), 1.0, 1.0)), 12)
+    0.42522148257
+    """
+    m = of(*pair, S)
+    U = noisy(pair, S, T)
+    a, b, r, m1, m2 = pair.a, pair.b, pair.r, pair.m1, pair.m2
+    if pair.centred:
+        sine = m.sqrt(U.determinant)
+        k = S / U.A + T / U.B
+        turned = r * m.angle(sine, -r, U.root)
+        return (turned + (pair.determinant + k * r**2) / sine) / (2 * m.pi)
+    f = normal.orthant_derivatives(m1, m2, U.A, U.B, r, U.determinant)
+    return (
+        (m1 * m2 + r) * f.F
+        + (m1 * r + a * m2) * f.F1
+        + (m1 * b + r * m2) * f.F2
+        + a * r * f.F11
+        + (a * b + r**2) * f.F12
+        + r * b * f.F22
+    )
+
+
+def gated_derivative(pair: Pair, S: Number, T: Number) -> Number:
+    r"""Dual of the derivatives of the two functions of ``gated``.
+
+    .. math:: \frac{1}{2\pi}\left(\arccos\frac{-r}{\sqrt{AB}} + \frac{r}{\sqrt D}
+              \left[2k - 1 + \frac{ab - r^2 + kr^2}{D}\right]\right)
+
+    for centred u and v.
+    """
+    m = of(*pair, S)
+    U = noisy(pair, S, T)
+    a, b, r, m1, m2 = pair.a, pair.b, pair.r, pair.m1, pair.m2
+    if pair.centred:
+        sine = m.sqrt(U.determinant)
+        k = S / U.A + T / U.B
+        bracket = 2 * k - 1 + (pair.determinant + k * r**2) / U.determinant
+        return (m.angle(sine, -r, U.root) + r / sine * bracket) / (2 * m.pi)
+    f = normal.orthant_derivatives(m1, m2, U.A, U.B, r, U.determinant)
+    value = f.F + m2 * f.F2 + b * f.F22 + r * f.F12
+    first = f.F1 + m2 * f.F12 + b * f.G2 + r * f.G1
+    twice = f.F11 + m2 * f.G1 + b * f.G12 + r * f.G11
+    mixed = 2 * f.F12 + m2 * f.G2 + b * f.G22 + r * f.G12
+    return value + m1 * first + a * twice + r * mixed
+
+
+def gated_curvature(pair: Pair, S: Number, T: Number) -> Number:
+    r"""Dual of the second derivatives, ``(2 - u^2/S) N(u; S)`` and ``(2 - v^2/T) N(v; T)``.
+
+    The density of (U, V) at 0 times :math:`E(2 - x^2/S)(2 - y^2/T)` under the law of (u, v) given
+    U = V = 0.
+    """
+    return arc_sine_derivative(pair, S, T) / 4 * _curvature_given_zero(pair, S, T)
+
+
+def _curvature_given_zero(pair: Pair, S: Number, T: Number) -> Number:
+    D = noisy(pair, S, T).determinant
+    m1, m2, determinant = pair.m1, pair.m2, pair.determinant
+    x = ((pair.b + T) * m1 - pair.r * m2) * S / D
+    y = ((pair.a + S) * m2 - pair.r * m1) * T / D
+    xx = (pair.a * T + determinant) / D  # variance over S
+    yy = (pair.b * S + determinant) / D
+    xy = pair.r / D
+    u2, v2 = x * x / S + xx, y * y / T + yy
+    return 4 - 2 * u2 - 2 * v2 + u2 * v2 + 2 * xy * (xy * S * T + 2 * x * y)
+
+
+def gated_gap(pair: Pair, S: Number, T: Number) -> Number:
+    """``gated`` at v = u less its value, for equal laws; accurate as c tends to 1."""
+    m = of(*pair, S)
+    if not pair.centred:
+        return _by_sign(m, _gated_rise, _gated_fall, pair, S, T)
+    top, determinant = S * T + pair.a * (S + T), pair.determinant
+    U = noisy(pair, S, T)
+    low, high = m.sqrt(top), m.sqrt(U.determinant)
+    k = S / U.A + T / U.B
+    less = pair.a * pair.dl
+    turned = less * m.angle(high, -pair.r, U.root) + pair.a * _angle_between(m, pair, S, T)
+    slope = k * pair.a**2 / (low * high * (low + high)) - (1 - k) / high
+    return (turned + determinant * slope) / (2 * m.pi)
+
+
+def gated_derivative_gap(pair: Pair, S: Number, T: Number) -> Number:
+    m = of(*pair, S)
+    if not pair.centred:
+        return _by_sign(m, _gated_derivative_rise, _gated_derivative_fall, pair, S, T)
+    top, determinant = S * T + pair.a * (S + T), pair.determinant
+    U = noisy(pair, S, T)
+    low, high = m.sqrt(top), m.sqrt(U.determinant)
+    k = S / U.A + T / U.B
+    x, y = pair.a / low, pair.r / high
+    rise = m.select(
+        pair.r > 0,
+        lambda: determinant * U.A * U.B / (low * high * (pair.a * high + pair.r * low)),
+        lambda: x - y,
+    )
+    cubes = k * rise * (x * x + x * y + y * y)
+    bracket = (2 * k - 1) * rise + cubes - y * determinant / U.determinant
+    return (_angle_between(m, pair, S, T) + bracket) / (2 * m.pi)
+
+
+def _gated_rise(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    length = _angle_between(m, pair, S, T)
+    rise = _integrated_curvature(m, pair.same_u, S, T, length, 1)
+    return pair.a * pair.dl * gated_derivative(pair, S, T) + rise
+
+
+def _gated_fall(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    """From v = u down to r = 0, and on to r < 0 with v mirrored, since the curvature is even."""
+    slopes = gated_derivative_mean(pair.u, S) * gated_derivative_mean(pair.v, T)
+    below = -pair.r * slopes - _mirrored_curvature(m, pair, S, T, 1)
+    return _gated_rise(m, _uncorrelated(pair), S, T) + below
+
+
+def _gated_derivative_rise(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    length = _angle_between(m, pair, S, T)
+    return _integrated_curvature(m, pair.same_u, S, T, length, 0)
+
+
+def _gated_derivative_fall(m: Any, pair: Pair, S: Number, T: Number) -> Number:
+    above = _gated_derivative_rise(m, _uncorrelated(pair), S, T)
+    return above + _mirrored_curvature(m, pair, S, T, 0)
+
+
+def _uncorrelated(pair: Pair) -> Pair:
+    zero = 0 * pair.r
+    return Pair(pair.a, pair.a, zero, 1 + zero, 1 + zero, pair.m1, pair.m1)
+
+
+def _mirrored_curvature(m: Any, pair: Pair, S: Number, T: Number, order: int) -> Number:
+    mirrored = Pair(pair.a, pair.a, -pair.r, pair.op, pair.dl, pair.m1, -pair.m1)
+    sine, U = -pair.r, noisy(pair, S, T)
+    return _integrated_curvature(m, mirrored, S, T, m.arcsin(sine / U.root), order)
+
+
+def _integrated_curvature(
+    m: Any, pair: Pair, S: Number, T: Number, length: Number, order: int
+) -> Number:
+    r""":math:`\int (r - \rho)^n E\varphi''\varphi''\,d\rho` up to r >= 0, an angle long."""
+    U = noisy(pair, S, T)
+    top = m.angle(m.sqrt(U.determinant), pair.r, U.root)
+    fixed = (*pair, S, T, U.root, top)
+
+    def integrand(y: Number, phi: Number, *given: Number) -> Number:
+        a, b, r, dl, _, m1, m2, S, T, root, top = given
+        below = root * 2 * m.sin(top + y / 2) * m.sin(y / 2)
+        dl = dl + m.select(a > 0, lambda: below / a, lambda: 0 * below)
+        at = Pair(a, b, r - below, dl, 2 - dl, m1, m2)
+        return below**order * root * m.sin(phi) * gated_curvature(at, S, T)
+
+    return normal.angular_integral(m, integrand, top, length, 0 * length, *fixed)
+
+
+def gated_mean(law: Law, S: Number) -> Number:
+    r"""``E[u Phi(u/sqrt(S))]``, :math:`m\Phi(m/\sqrt A) + aN(m; A)`."""
+    m = of(*law, S)
+    value = law.a * density(m, law, law.a + S)
+    return value if centred(law) else value + law.m * step_mean(law, S)
+
+
+def gated_derivative_mean(law: Law, S: Number) -> Number:
+    m = of(*law, S)
+    A = law.a + S
+    value = step_mean(law, S)
+    return value if centred(law) else value + law.m * S / A * density(m, law, A)
+
+
+# The kernels of the catalogue
+
+
+def _seen(pair: Pair, l: Number, mu: Number) -> Pair:
+    """The pair (l u + mu, l v + mu)."""
+    square = l * l
+    if pair.centred and isinstance(mu, int) and mu == 0:
+        m1, m2 = pair.m1, pair.m2
+    else:
+        m1, m2 = l * pair.m1 + mu, l * pair.m2 + mu
+    a = square * pair.a
+    b = a if pair.b is pair.a else square * pair.b
+    return Pair(a, b, square * pair.r, pair.dl, pair.op, m1, m2)
+
+
+def _seen_law(law: Law, l: Number, mu: Number) -> Law:
+    plain = centred(law) and isinstance(mu, int) and mu == 0
+    return Law(law.m if plain else l * law.m + mu, l * l * law.a)
+
+
+def _probit_numbers(m: Any, c0: Number, c1: Number, l: Number, mu: Number) -> tuple[Number, ...]:
+    mu = 0 if np.ndim(mu) == 0 and mu == 0 else m.number(mu)
+    return m.number(c0), m.number(c1), m.number(l), mu
+
+
+def probit_mean(law: Law, c0: Number, c1: Number, l: Number, mu: Number) -> Number:
+    r"""``E[c_0 + c_1 Phi(l u + mu)]``, :math:`c_0 + \tfrac12c_1 + \tfrac12c_1\,\mathrm{erf}`.
+
+    >>> float(probit_mean(Law(0, 1.0), 0, 2, 3.0, 0))
+    1.0
+    """
+    m = of(*law)
+    c0, c1, l, mu = _probit_numbers(m, c0, c1, l, mu)
+    return (c0 + c1 / 2) + c1 / 2 * sign_mean(_seen_law(law, l, mu), 1)
+
+
+def probit_derivative_mean(law: Law, c0: Number, c1: Number, l: Number, mu: Number) -> Number:
+    m = of(*law)
+    _, c1, l, mu = _probit_numbers(m, c0, c1, l, mu)
+    return c1 * l / 2 * sign_derivative_mean(_seen_law(law, l, mu), 1)
+
+
+def probit_dual(pair: Pair, c0: Number, c1: Number, l: Number, mu: Number) -> Number:
+    r"""Dual of ``c_0 + c_1 Phi(l x + mu)``: the product of the means plus the covariance.
+
+    .. math:: \left(c_0 + c_1\Phi(h)\right)\left(c_0 + c_1\Phi(k)\right)
+              + c_1^2\left(\Phi_2(h, k; \rho) - \Phi(h)\Phi(k)\right), \qquad
+              h = \frac{l m_1 + \mu}{\sqrt{1 + l^2a}}, \quad
+              \rho = \frac{l^2r}{\sqrt{(1 + l^2a)(1 + l^2b)}}
+
+    >>> round(float(probit_dual(Pair.at(1.0, c=1.0), 0, 1, 1.0, 0)), 12)
+    0.333333333333
+    """
+    m = of(*pair)
+    c0, c1, l, mu = _probit_numbers(m, c0, c1, l, mu)
+    seen = _seen(pair, l, mu)
+    means = probit_mean(pair.u, c0, c1, l, mu) * probit_mean(pair.v, c0, c1, l, mu)
+    if seen.centred:
+        return means + c1 * c1 / 4 * arc_sine(seen, 1, 1)
+    return means + c1 * c1 * _quadrant_covariance(m, seen, 1, 1)
+
+
+def probit_derivative_dual(pair: Pair, c0: Number, c1: Number, l: Number, mu: Number) -> Number:
+    m = of(*pair)
+    _, c1, l, mu = _probit_numbers(m, c0, c1, l, mu)
+    return (c1 * l / 2) ** 2 * arc_sine_derivative(_seen(pair, l, mu), 1, 1)
+
+
+def probit_gap(pair: Pair, c0: Number, c1: Number, l: Number, mu: Number) -> Number:
+    m = of(*pair)
+    if isinstance(m, Symbols):
+        return probit_dual(pair.same_u, c0, c1, l, mu) - probit_dual(pair, c0, c1, l, mu)
+    _, c1, l, mu = _probit_numbers(m, c0, c1, l, mu)
+    return c1 * c1 / 4 * arc_sine_gap(_seen(pair, l, mu), 1, 1)
+
+
+def probit_derivative_gap(pair: Pair, c0: Number, c1: Number, l: Number, mu: Number) -> Number:
+    m = of(*pair)
+    _, c1, l, mu = _probit_numbers(m, c0, c1, l, mu)
+    return (c1 * l / 2) ** 2 * arc_sine_derivative_gap(_seen(pair, l, mu), 1, 1)
+
+
+def _of_one(integral: Callable[..., Number]) -> Callable[..., Number]:
+    """The integral over (u, u)."""
+
+    def second(law: Law, **parameters: Number) -> Number:
+        return integral(same(law), **parameters)
+
+    return second
+
+
+def _error_function(integral: Callable[..., Number]) -> Callable[..., Number]:
+    """erf(s x) is 2 Phi(sqrt(2) s x) - 1."""
+
+    def at_scale(where: Law | Pair, scale: Number) -> Number:
+        m = of(*where)
+        return integral(where, -1, 2, m.sqrt(m.number(2)) * m.number(scale), 0)
+
+    return at_scale
+
+
+def _gate(integral: Callable[..., Number]) -> Callable[..., Number]:
+    """GELU is the gate of unit noise."""
+
+    def of_unit_noise(where: Law | Pair) -> Number:
+        return integral(where, *(1 for _ in range(isinstance(where, Pair) + 1)))
+
+    return of_unit_noise
+
+
+PROBIT = Kernel(
+    probit_mean,
+    probit_derivative_mean,
+    _of_one(probit_dual),
+    _of_one(probit_derivative_dual),
+    probit_dual,
+    probit_derivative_dual,
+    probit_gap,
+    probit_derivative_gap,
+)
+
+ERF = Kernel(
+    _error_function(probit_mean),
+    _error_function(probit_derivative_mean),
+    _of_one(_error_function(probit_dual)),
+    _of_one(_error_function(probit_derivative_dual)),
+    _error_function(probit_dual),
+    _error_function(probit_derivative_dual),
+    _error_function(probit_gap),
+    _error_function(probit_derivative_gap),
+)
+
+GELU = Kernel(
+    _gate(gated_mean),
+    _gate(gated_derivative_mean),
+    _of_one(_gate(gated)),
+    _of_one(_gate(gated_derivative)),
+    _gate(gated),
+    _gate(gated_derivative),
+    _gate(gated_gap),
+    _gate(gated_derivative_gap),
+)
