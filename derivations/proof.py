@@ -486,6 +486,9 @@ def _rational_points(expression: sp.Basic) -> Iterator[dict[sp.Symbol, sp.Ration
 
 
 def _number(side: sp.Basic, point: Mapping[sp.Symbol, sp.Rational]) -> Any:
+    """The value of an expression there, not a number where it has none."""
+    if side.has(sp.zoo, sp.nan):
+        return mpmath.nan
     with mpmath.workdps(DIGITS + 5):
         values = [mpmath.mpf(int(value.p)) / int(value.q) for value in point.values()]
         try:

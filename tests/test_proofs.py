@@ -16,7 +16,7 @@ from derivations import proof as proofs
 from derivations.catalogue import THEOREMS, theorem
 from derivations.networks import NETWORKS, TANH
 from derivations.proof import Evaluate, Lemma, Proof, ProofError, Result, Step, Trace
-from theory import fisher, kernels, normalization
+from theory import fisher, gaussian, normalization
 from theory import symbols as glossary
 from theory.architecture import (
     BatchNorm,
@@ -25,13 +25,11 @@ from theory.architecture import (
     Network,
     OutOfRegime,
 )
-from theory.families.kernel import Kernel
 from theory.mathematics import FLOATS
 from theory.meanfield import Backward, OrderParameters, order_parameters
 from theory.symbols import GLOSSARY, K1, K2, N, delta, identity, ones, ones_row, t, x
 
 IDS = [one.id for one in THEOREMS]
-RELU, ERF = kernels.KERNELS["relu"], kernels.KERNELS["erf"]
 PROOFS = {one.id: one.prove() for one in THEOREMS}
 
 
@@ -169,6 +167,18 @@ def times(module, name, factor):
     return module, name, lambda *args, **options: formula(*args, **options) * factor
 
 
+def moments_of(name, **wrong):
+    """The moments of one activation with a wrong entry."""
+
+    def moments(activation, pair, right=gaussian.moments):
+        found = right(activation, pair)
+        if activation.name != name:
+            return found
+        return found._replace(**{entry: value(found) for entry, value in wrong.items()})
+
+    return gaussian, "moments", moments
+
+
 def _forgotten_gap(layer, sigma_w2, above):
     return Backward(
         sigma_w2 * layer.derivative_first * above.T, sigma_w2 * layer.derivative_second * above.S
@@ -249,40 +259,42 @@ WRONG = {
     ),
     "diagonal forgotten in the recursion of S": (
         ("unnormalized",),
-        (normalization.RULES["none"], "pull_back", _forgotten_gap),
+        (normalization.RULES, "none", _forgotten_gap),
     ),
     "sigma_w^2 squared in the recursion of S": (
         ("unnormalized",),
-        (normalization.RULES["none"], "pull_back", _squared_weight),
+        (normalization.RULES, "none", _squared_weight),
     ),
     "bias gradients forgotten": (("unnormalized",), (OrderParameters, "kernel", _without_bias)),
     "last layer forgotten": (
         ("unnormalized",),
         (OrderParameters, "kernel", _without_last_layer),
     ),
-    "ReLU kernel of the paper's convention": (
+    "ReLU kernel of Cho and Saul, twice ours": (
         ("unnormalized",),
-        times(RELU, "dual", 2),
+        moments_of("relu", second=lambda right: 2 * right.second),
+    ),
+    "second moment of ReLU doubled": (
+        ("unnormalized",),
+        moments_of("relu", first=lambda right: 2 * right.first),
     ),
     "derivative of ReLU at the complementary angle": (
         ("unnormalized",),
-        (
-            RELU,
-            "derivative_dual",
-            lambda pair: sp.acos(pair.r / pair.a) / (2 * sp.pi),
-        ),
+        moments_of("relu", derivative_second=lambda right: right.derivative_gap),
     ),
     "erf kernel without its factor 2/pi": (
         ("unnormalized",),
-        times(ERF, "dual", sp.pi / 2),
+        moments_of("erf", second=lambda right: right.second * sp.pi / 2),
     ),
     "scale of erf forgotten in its derivative": (
         ("unnormalized",),
-        (
-            ERF,
-            "derivative_dual",
-            lambda pair, scale: ERF.derivative_dual(pair, scale=sp.S.One),
+        moments_of(
+            "erf", derivative_second=lambda right: right.derivative_second.subs(glossary.scale, 1)
         ),
+    ),
+    "slope of erf at one sample from two": (
+        ("unnormalized",),
+        moments_of("erf", derivative_first=lambda right: right.derivative_second),
     ),
 }
 
@@ -292,10 +304,8 @@ WRONG = {
 )
 def test_proof_refuses_a_wrong_formula(id, name, monkeypatch):
     where, attribute, wrong = WRONG[name][1]
-    if isinstance(where, Kernel | normalization.Rule):
-        table = kernels.KERNELS if isinstance(where, Kernel) else normalization.RULES
-        key = next(key for key, value in table.items() if value is where)
-        monkeypatch.setitem(table, key, replace(where, **{attribute: wrong}))
+    if where is normalization.RULES:
+        monkeypatch.setitem(where, attribute, replace(where[attribute], pull_back=wrong))
     else:
         monkeypatch.setattr(where, attribute, wrong)
     with pytest.raises(ProofError):

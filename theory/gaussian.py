@@ -83,7 +83,7 @@ def moments(activation: Activation, pair: Pair) -> Moments:
     Raises ``OutOfRegime`` where one does not exist (a step has no :math:`E\varphi'^2`).
 
     >>> moments(Activation.named("relu"), Pair.of_samples(2.0, 0.0, 2.0)).first
-    np.float64(1.0)
+    1.0
     """
     kernel = closed_kernel(activation)
     if kernel is None:

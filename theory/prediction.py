@@ -154,8 +154,8 @@ def _number_system(network: Network, width: Number, samples: Number, digits: int
 
 def _finite(prediction: Prediction) -> bool:
     """Python's own floats overflow to infinity without a word."""
-    numbers = (*prediction.K, prediction.mean_eigenvalue, prediction.second_moment or 0)
-    return all(np.isfinite(number).all() for number in numbers)
+    numbers = (*prediction.K, prediction.mean_eigenvalue, prediction.second_moment)
+    return all(number is None or np.isfinite(number).all() for number in numbers)
 
 
 def _brief(count: Number) -> str:

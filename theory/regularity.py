@@ -216,11 +216,17 @@ def _check_given(
 def _distinct(exact: set[Fraction], given: tuple[Fraction, ...]) -> tuple[Fraction, ...]:
     """Both, in increasing order, without those given that are rounded forms of an exact one."""
     kinks: list[Fraction] = []
-    for kink in [*sorted(exact), *given]:
-        digits = 28 if kink in exact else 12
-        if all(abs(kink - other) * 10**digits > max(1, abs(kink)) for other in kinks):
-            kinks.append(kink)
-    return tuple(sorted(kinks))
+    for kink in sorted(exact | set(given)):
+        if kinks and _close(kinks[-1], kink, 28 if {kinks[-1], kink} <= exact else 12):
+            if kink not in exact:
+                continue
+            kinks.pop()
+        kinks.append(kink)
+    return tuple(kinks)
+
+
+def _close(a: Fraction, b: Fraction, digits: int) -> bool:
+    return abs(a - b) * 10**digits <= max(1, abs(a))
 
 
 def _shown(tree: Expression) -> str:

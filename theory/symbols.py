@@ -101,6 +101,20 @@ r = _real("r", "r", "real", "variable of integration")
 q_plus = _positive("q_plus", "q_+", "> 0", "q_1 + q_2, the variance of y")
 q_minus = _positive("q_minus", "q_-", "> 0", "q_1 - q_2, the variance of z")
 
+# Gaussian kernels: a pair of two variances
+q11 = _positive("q11", "q_{11}", "> 0", "variance of u_t", between=(2, 4))
+q22 = _positive("q22", "q_{22}", "> 0", "variance of u_s", between=(2, 4))
+q12 = _real("q12", "q_{12}", "q_12^2 < q_11 q_22", "covariance of u_t and u_s")
+m1 = _real("m1", "m_1", "real", "mean of u_t")
+m2 = _real("m2", "m_2", "real", "mean of u_s")
+S_t = _positive("S_t", r"\varsigma_t", "> 0", "variance of the noise added to u_t")
+S_s = _positive("S_s", r"\varsigma_s", "> 0", "variance of the noise added to u_s")
+slope = _real("slope", r"\ell", "real", "slope of leaky ReLU below 0", between=(-2, -1))
+omega = _real("omega", r"\omega", "real", "frequency")
+phase = _real("phase", r"\vartheta", "real", "phase")
+rate = _real("rate", r"\nu", "real", "rate of an exponential")
+precision = _positive("precision", "b", "> 0", "precision of exp(-b x^2/2)")
+
 # Batch normalization of the outputs
 v = _positive("v", "v", "> 0", "q_1 - q_2 of the outputs")
 gamma = _positive("gamma", r"\gamma", "not 0", "gain")

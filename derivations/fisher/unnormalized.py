@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from derivations.networks import ERF, LINEAR, NETWORKS, TANH
 from derivations.theorem import Case, Row, Theorem
 from theory import fisher
-from theory.architecture import Network, NoNormalization
+from theory.architecture import Activation, Network, NoNormalization
 from theory.errors import NotCovered, OutOfRegime
 from theory.prediction import predict
 
@@ -133,11 +133,11 @@ def _relu() -> tuple[Lemma, ...]:
         Step,
         Substitute,
     )
-    from theory.kernels import KERNELS
+    from theory.gaussian import moments
     from theory.pair import Pair
     from theory.symbols import q1, q2, u_s, u_t
 
-    pair, relu = Pair.of_samples(q1, q2, q1 - q2), KERNELS["relu"]
+    relu = moments(Activation.named("relu"), Pair.of_samples(q1, q2, q1 - q2))
     density = sp.exp(-(u_t**2) / (2 * q1)) / sp.sqrt(2 * sp.pi * q1)
 
     def half_line(power: int) -> sp.Basic:
@@ -150,7 +150,7 @@ def _relu() -> tuple[Lemma, ...]:
             "P(u_t > 0)",
             half_line(0),
             (
-                Step(Evaluate(), relu.derivative_dual(pair.same_u), "Integrate."),
+                Step(Evaluate(), relu.derivative_first, "Integrate."),
                 Step(
                     Square(),
                     sp.Rational(1, 4),
@@ -180,7 +180,7 @@ def _relu() -> tuple[Lemma, ...]:
                 ),
                 Step(
                     Evaluate(),
-                    relu.derivative_dual(pair),
+                    relu.derivative_second,
                     r"With $\arcsin x + \arccos x = \pi/2$: the arc-cosine kernel of order 0.",
                 ),
             ),
@@ -207,7 +207,7 @@ def _relu() -> tuple[Lemma, ...]:
             (
                 Step(
                     IntegrateFromZero(q2, Result("mean of ReLU")),
-                    relu.dual(pair),
+                    relu.second,
                     "Integrate over the covariance, from independent samples: the arc-cosine "
                     "kernel of order 1.",
                     r"E[\max(0, u_t) \max(0, u_s)]",
@@ -219,7 +219,7 @@ def _relu() -> tuple[Lemma, ...]:
             "The same for one sample.",
             r"E \max(0, u_t)^2",
             half_line(2),
-            (Step(Evaluate(), relu.dual(pair.same_u), "Integrate."),),
+            (Step(Evaluate(), relu.first, "Integrate."),),
         ),
     )
 
@@ -239,11 +239,11 @@ def _erf() -> tuple[Lemma, ...]:
         Step,
         Substitute,
     )
-    from theory.kernels import KERNELS
+    from theory.gaussian import moments
     from theory.pair import Pair
     from theory.symbols import S_erf, q1, q2, q_minus, q_plus, scale, u_s, u_t, y, z
 
-    pair, erf = Pair.of_samples(q1, q2, q1 - q2), KERNELS["erf"]
+    erf = moments(Activation.named("erf", scale=scale), Pair.of_samples(q1, q2, q1 - q2))
     density = sp.exp(-(u_t**2) / (2 * q1)) / sp.sqrt(2 * sp.pi * q1)
 
     def phi(u: sp.Basic) -> sp.Basic:
@@ -348,7 +348,7 @@ def _erf() -> tuple[Lemma, ...]:
             (
                 Step(
                     Substitute(((S_erf, 1 / (2 * scale**2)),)),
-                    erf.dual(pair, scale=scale),
+                    erf.second,
                     r"$\varsigma = 1/(2 a^2)$.",
                 ),
             ),
@@ -361,8 +361,29 @@ def _erf() -> tuple[Lemma, ...]:
             (
                 Step(
                     Substitute(((S_erf, 1 / (2 * scale**2)),)),
-                    erf.derivative_dual(pair, scale=scale),
+                    erf.derivative_second,
                     r"$\varsigma = 1/(2 a^2)$.",
+                ),
+            ),
+        ),
+        Lemma(
+            "erf of one sample",
+            "The same for one sample: the kernel is continuous at $q_2 = q_1$.",
+            r"E[\varphi(u_t)\varphi(u_s)]",
+            Result("erf"),
+            (Step(Substitute(((q2, q1),)), erf.first, "Equal samples.", r"E\,\varphi(u_t)^2"),),
+        ),
+        Lemma(
+            "derivative of erf at one sample",
+            "And for the derivative.",
+            r"E[\varphi'(u_t)\varphi'(u_s)]",
+            Result("derivative of erf"),
+            (
+                Step(
+                    Substitute(((q2, q1),)),
+                    erf.derivative_first,
+                    "Equal samples.",
+                    r"E\,\varphi'(u_t)^2",
                 ),
             ),
         ),

@@ -76,20 +76,22 @@ def _deficit(m: Any, v: Given) -> Number:
     """
     if m is not FLOATS:
         return _precise(m, v, lambda v: _tilted(m, v) - cdf(-v.z))
-    tilt = np.expm1(np.minimum(v.middle + v.width**2 / 2, 50.0))
-    small = tilt * cdf(-v.z - v.width) - _strip(v)
+    small = _growth(m, v.middle + v.width**2 / 2) * cdf(-v.z - v.width) - _strip(v)
     return np.where(v.width < 0.5, small, _tilted(m, v) - cdf(-v.z))
 
 
 def _surplus(m: Any, v: Given) -> Number:
-    r""":math:`e^{\mu + \tau^2/2}\,\Phi(z + \tau) - \Phi(z)`, the rest of ``_deficit``; mu <= 0."""
+    r""":math:`e^{\mu + \tau^2/2}\,\Phi(z + \tau) - \Phi(z)`, the rest of ``_deficit``; tau < 1/2."""
     if m is not FLOATS:
         return _precise(
             m, v, lambda v: m.exp(v.middle + v.width**2 / 2) * cdf(v.z + v.width) - cdf(v.z)
         )
-    exponent = np.minimum(v.middle + v.width**2 / 2, 50.0)
-    small = np.expm1(exponent) * cdf(v.z + v.width) + _strip(v)
-    return np.where(v.width < 0.5, small, np.exp(exponent) * cdf(v.z + v.width) - cdf(v.z))
+    return _growth(m, v.middle + v.width**2 / 2) * cdf(v.z + v.width) + _strip(v)
+
+
+def _growth(m: Any, x: Number) -> Number:
+    """e^x - 1, bounded where it is not used."""
+    return np.expm1(np.minimum(x, 50.0)) if m is FLOATS else m.expm1(x)
 
 
 def _strip(v: Given) -> Number:
@@ -226,26 +228,38 @@ def _slope_product(m: Any, frame: _Frame, x: Number, alpha: Number) -> Number:
 def _fall(m: Any, frame: _Frame, x: Number, alpha: Number) -> Number:
     r"""phi(u) times what ``E[phi(v) | u]`` lacks to phi(u), for equal laws."""
     u, v, step = frame.m1 + frame.alpha * x, frame.given(m, x), frame.dl * frame.alpha * x
-    positive = step - v.width * _hinge(m, -v.z) - alpha * _deficit(m, v)
-    tilt = m.expm1(v.width**2 / 2 - step)
-    negative = alpha * (_surplus(m, v) - m.exp(-m.maximum(-u, 0 * u)) * tilt)
-    negative = negative - v.width * _hinge(m, v.z)
-    return _elu(m, u, alpha) * m.select(u > 0, lambda: positive, lambda: negative)
+    positive = step - v.width * _hinge(v.z) - alpha * _deficit(m, v)
+
+    def negative() -> Number:
+        near = alpha * _lag(m, u, v, step) - v.width * _hinge(-v.z)
+        return m.select(
+            v.width < 0.5, lambda: near, lambda: _elu(m, u, alpha) - response(m, v, alpha)
+        )
+
+    return _elu(m, u, alpha) * m.select(u > 0, lambda: positive, negative)
 
 
 def _slope_fall(m: Any, frame: _Frame, x: Number, alpha: Number) -> Number:
     """phi'(u) times what ``E[phi'(v) | u]`` lacks to phi'(u), for equal laws."""
     u, v, step = frame.m1 + frame.alpha * x, frame.given(m, x), frame.dl * frame.alpha * x
     positive = (1 - alpha) * cdf(-v.z) - alpha * _deficit(m, v)
-    tilt = m.expm1(v.width**2 / 2 - step)
-    negative = alpha * (_surplus(m, v) - m.exp(-m.maximum(-u, 0 * u)) * tilt)
-    negative = negative - (1 - alpha) * cdf(v.z)
-    return _slope(m, u, alpha) * m.select(u > 0, lambda: positive, lambda: negative)
+
+    def negative() -> Number:
+        near = alpha * _lag(m, u, v, step) - (1 - alpha) * cdf(v.z)
+        far = _slope(m, u, alpha) - slope_response(m, v, alpha)
+        return m.select(v.width < 0.5, lambda: near, lambda: far)
+
+    return _slope(m, u, alpha) * m.select(u > 0, lambda: positive, negative)
 
 
-def _hinge(m: Any, z: Number) -> Number:
-    """``E max(0, x + z)``, absolutely accurate."""
-    return density(z) + z * cdf(z)
+def _lag(m: Any, u: Number, v: Given, step: Number) -> Number:
+    r""":math:`e^u - 1 - E(e^v - 1)1_{v < 0} - \Phi(-(-z))`"""
+    return _surplus(m, v) - m.exp(-m.maximum(-u, 0 * u)) * _growth(m, v.width**2 / 2 - step)
+
+
+def _hinge(z: Number) -> Number:
+    """``E max(0, x - z)``, absolutely accurate."""
+    return density(z) - z * cdf(-z)
 
 
 # The entries

@@ -22,6 +22,7 @@ from theory.pair import Law, Pair
 
 MODERATE = 0.9
 NODES = 20
+ROWS = 1024
 
 
 def same(law: Law) -> Pair:
@@ -331,10 +332,29 @@ def _rise(m: Any, pair: Pair, S: Number, T: Number, order: int) -> Number:
 
     top = m.angle(m.sqrt(U.determinant), pair.a, U.root)
     length = _angle_between(m, pair, S, T)
-    distance = m.absolute(low - high)
-    arguments = (low, high, U.root, top)
-    value = normal.angular_integral(m, integrand, top, length, distance, *arguments)
-    return value / (2 * m.pi)
+    return _over_angles(m, integrand, top, length, low, high, U.root, top) / (2 * m.pi)
+
+
+def _over_angles(
+    m: Any, integrand: Callable[..., Number], top: Number, length: Number, *arguments: Number
+) -> Number:
+    """``integrand(y, top + y, *arguments)`` over y from 0 to length, panels doubling in top + y."""
+    if m is not FLOATS:
+        stretch = m.log1p(length / top)
+        count = 1 + int(stretch / m.log(m.number(2)))
+        edges = [top * m.expm1(stretch * j / count) for j in range(count + 1)]
+        return normal.panel_sum(m, lambda y: integrand(y, top + y, *arguments), edges)
+    parts = np.broadcast_arrays(top, length, *arguments)
+    flat = [np.asarray(part, dtype=float).reshape(-1, 1) for part in parts]
+    out = np.empty(parts[0].size)
+    for start in range(0, out.size, ROWS):
+        angle, span, *rest = (part[start : start + ROWS] for part in flat)
+        stretch = np.log1p(span / angle)
+        count = 1 + int(stretch.max() / np.log(2))
+        edges = angle * np.expm1(stretch * (np.arange(count + 1) / count))
+        y, weights = normal.panel_nodes(edges, NODES)
+        out[start : start + ROWS] = (weights * integrand(y, angle + y, *rest)).sum(axis=-1)
+    return out.reshape(parts[0].shape)[()]
 
 
 def _quadrant_rise(m: Any, pair: Pair, S: Number, T: Number) -> Number:
@@ -416,9 +436,13 @@ def gated(pair: Pair, S: Number, T: Number) -> Number:
               + \frac{ab - r^2 + k r^2}{\sqrt D}\right),
               \qquad k = \frac SA + \frac TB, \quad D = AB - r^2
 
-    for centred u and v. With means, from the quadrant probability F and its derivatives in them:
-    :math:`(m_1m_2 + r)F + (m_1r + am_2)F_1 + (m_1b + rm_2)F_2 + arF_{11} + (ab + r^2)F_{12}
-    + rbF_{22}`.
+    for centred u and v. With means, from the quadrant probability F of (U, V), its derivatives
+    F_1 and F_2 in them and the density G = F_12,
+
+    .. math:: (m_1m_2 + r)F + \left(am_2 + rm_1\tfrac SA\right)F_1
+              + \left(bm_1 + rm_2\tfrac TB\right)F_2 + (ab - r^2 + kr^2)\,G.
+
+    Stein's lemma in u, then the laws given U = 0 and V = 0.
 
     >>> round(float(gated(Pair.at(1.0, c=1.0), 1.0, 1.0)), 12)
     0.42522148257
@@ -426,44 +450,38 @@ def gated(pair: Pair, S: Number, T: Number) -> Number:
     m = of(*pair, S)
     U = noisy(pair, S, T)
     a, b, r, m1, m2 = pair.a, pair.b, pair.r, pair.m1, pair.m2
+    left, right = S / U.A, T / U.B
+    crossed = pair.determinant + (left + right) * r**2
     if pair.centred:
         sine = m.sqrt(U.determinant)
-        k = S / U.A + T / U.B
-        turned = r * m.angle(sine, -r, U.root)
-        return (turned + (pair.determinant + k * r**2) / sine) / (2 * m.pi)
+        return (r * m.angle(sine, -r, U.root) + crossed / sine) / (2 * m.pi)
     f = normal.orthant_derivatives(m1, m2, U.A, U.B, r, U.determinant)
-    return (
-        (m1 * m2 + r) * f.F
-        + (m1 * r + a * m2) * f.F1
-        + (m1 * b + r * m2) * f.F2
-        + a * r * f.F11
-        + (a * b + r**2) * f.F12
-        + r * b * f.F22
-    )
+    slopes = (a * m2 + r * m1 * left) * f.F1 + (b * m1 + r * m2 * right) * f.F2
+    return (m1 * m2 + r) * f.F + slopes + crossed * f.F12
 
 
 def gated_derivative(pair: Pair, S: Number, T: Number) -> Number:
     r"""Dual of the derivatives of the two functions of ``gated``.
 
-    .. math:: \frac{1}{2\pi}\left(\arccos\frac{-r}{\sqrt{AB}} + \frac{r}{\sqrt D}
-              \left[2k - 1 + \frac{ab - r^2 + kr^2}{D}\right]\right)
+    .. math:: \frac{1}{2\pi}\left(\arccos\frac{-r}{\sqrt{AB}}
+              + \frac{r}{\sqrt D}\left[k + \frac{ST}{D}\right]\right)
 
-    for centred u and v.
+    for centred u and v. With means
+    :math:`F + \frac SA(m_1F_1 + rG) + \frac TB(m_2F_2 + rG) + G\,E[uv \mid U = V = 0]`; every term
+    is bounded.
     """
     m = of(*pair, S)
     U = noisy(pair, S, T)
-    a, b, r, m1, m2 = pair.a, pair.b, pair.r, pair.m1, pair.m2
+    r, m1, m2 = pair.r, pair.m1, pair.m2
+    left, right = S / U.A, T / U.B
     if pair.centred:
         sine = m.sqrt(U.determinant)
-        k = S / U.A + T / U.B
-        bracket = 2 * k - 1 + (pair.determinant + k * r**2) / U.determinant
-        return (m.angle(sine, -r, U.root) + r / sine * bracket) / (2 * m.pi)
+        slope = r / sine * (left + right + S * T / U.determinant)
+        return (m.angle(sine, -r, U.root) + slope) / (2 * m.pi)
     f = normal.orthant_derivatives(m1, m2, U.A, U.B, r, U.determinant)
-    value = f.F + m2 * f.F2 + b * f.F22 + r * f.F12
-    first = f.F1 + m2 * f.F12 + b * f.G2 + r * f.G1
-    twice = f.F11 + m2 * f.G1 + b * f.G12 + r * f.G11
-    mixed = 2 * f.F12 + m2 * f.G2 + b * f.G22 + r * f.G12
-    return value + m1 * first + a * twice + r * mixed
+    x, y, _, _, xy = _given_zero(m, pair, S, T)
+    slopes = left * (m1 * f.F1 + r * f.F12) + right * (m2 * f.F2 + r * f.F12)
+    return f.F + slopes + (x * y + xy * S * T) * f.F12
 
 
 def gated_curvature(pair: Pair, S: Number, T: Number) -> Number:
@@ -472,19 +490,32 @@ def gated_curvature(pair: Pair, S: Number, T: Number) -> Number:
     The density of (U, V) at 0 times :math:`E(2 - x^2/S)(2 - y^2/T)` under the law of (u, v) given
     U = V = 0.
     """
-    return arc_sine_derivative(pair, S, T) / 4 * _curvature_given_zero(pair, S, T)
+    x, y, xx, yy, xy = _given_zero(of(*pair, S), pair, S, T)
+    left, right = x * x / S + xx, y * y / T + yy
+    value = (2 - left) * (2 - right) + 2 * xy * (xy * S * T + 2 * x * y)
+    return arc_sine_derivative(pair, S, T) / 4 * value
 
 
-def _curvature_given_zero(pair: Pair, S: Number, T: Number) -> Number:
+def _given_zero(m: Any, pair: Pair, S: Number, T: Number) -> tuple[Number, ...]:
+    """Of (u, v) given U = V = 0: the means, the variances over S and T, the covariance over ST."""
     D = noisy(pair, S, T).determinant
-    m1, m2, determinant = pair.m1, pair.m2, pair.determinant
-    x = ((pair.b + T) * m1 - pair.r * m2) * S / D
-    y = ((pair.a + S) * m2 - pair.r * m1) * T / D
-    xx = (pair.a * T + determinant) / D  # variance over S
-    yy = (pair.b * S + determinant) / D
-    xy = pair.r / D
-    u2, v2 = x * x / S + xx, y * y / T + yy
-    return 4 - 2 * u2 - 2 * v2 + u2 * v2 + 2 * xy * (xy * S * T + 2 * x * y)
+    a, b, r, m1, m2 = pair.a, pair.b, pair.r, pair.m1, pair.m2
+    if pair.centred:
+        x = y = 0
+    else:
+        x = S / D * (T * m1 + _less(m, b, a, pair, m1, m2))
+        y = T / D * (S * m2 + _less(m, a, b, pair, m2, m1))
+    return x, y, (a * T + pair.determinant) / D, (b * S + pair.determinant) / D, r / D
+
+
+def _less(m: Any, a: Number, b: Number, pair: Pair, x: Number, y: Number) -> Number:
+    """a x - r y for variances a and b, without cancellation as c tends to 1 or -1."""
+    alpha, beta = m.sqrt(a), m.sqrt(b)
+    return alpha * m.select(
+        pair.r > 0,
+        lambda: (alpha * x - beta * y) + beta * pair.dl * y,
+        lambda: (alpha * x + beta * y) - beta * pair.op * y,
+    )
 
 
 def gated_gap(pair: Pair, S: Number, T: Number) -> Number:
@@ -509,16 +540,15 @@ def gated_derivative_gap(pair: Pair, S: Number, T: Number) -> Number:
     top, determinant = S * T + pair.a * (S + T), pair.determinant
     U = noisy(pair, S, T)
     low, high = m.sqrt(top), m.sqrt(U.determinant)
-    k = S / U.A + T / U.B
     x, y = pair.a / low, pair.r / high
     rise = m.select(
         pair.r > 0,
         lambda: determinant * U.A * U.B / (low * high * (pair.a * high + pair.r * low)),
         lambda: x - y,
     )
-    cubes = k * rise * (x * x + x * y + y * y)
-    bracket = (2 * k - 1) * rise + cubes - y * determinant / U.determinant
-    return (_angle_between(m, pair, S, T) + bracket) / (2 * m.pi)
+    k, bump = S / U.A + T / U.B, S * T / top
+    slope = rise * (k + bump) + y * bump * determinant / U.determinant
+    return (_angle_between(m, pair, S, T) + slope) / (2 * m.pi)
 
 
 def _gated_rise(m: Any, pair: Pair, S: Number, T: Number) -> Number:
@@ -570,7 +600,7 @@ def _integrated_curvature(
         at = Pair(a, b, r - below, dl, 2 - dl, m1, m2)
         return below**order * root * m.sin(phi) * gated_curvature(at, S, T)
 
-    return normal.angular_integral(m, integrand, top, length, 0 * length, *fixed)
+    return _over_angles(m, integrand, top, length, *fixed)
 
 
 def gated_mean(law: Law, S: Number) -> Number:

@@ -367,9 +367,9 @@ def _jumps_times_jumps(m: Any, pieces: Pieces, pair: Pair) -> Number:
     for t, jump in points:
         for other, leap in points:
             h, k = _standard(m, pair.m1 - t, sigma), _standard(m, pair.m2 - other, tau)
+            if np.any(((pair.dl == 0) & (h == k)) | ((pair.op == 0) & (h == -k))):
+                raise DoesNotExist(COINCIDENT)
             total = total + jump * leap * joint_density(m, h, k, pair.dl, pair.op)
-    if not np.all(abs(total) < np.inf):
-        raise DoesNotExist(COINCIDENT)
     return divided(m, total, sigma * tau)
 
 

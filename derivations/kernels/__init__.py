@@ -1,0 +1,1 @@
+"""Theorems on the Gaussian integrals of activations, one file for each family."""

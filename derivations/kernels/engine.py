@@ -1,0 +1,173 @@
+r"""What the proofs of kernels share: a Gaussian pair, and Price's theorem as an equation.
+
+For a pair of variances q_11 and q_22, as a function of the covariance q_12,
+
+.. math:: \frac{\partial}{\partial q_{12}} E\varphi(u_t)\varphi(u_s) = E\varphi'(u_t)\varphi'(u_s),
+          \qquad E\varphi(u_t)\varphi(u_s)\big|_{q_{12} = 0} = E\varphi(u_t)\,E\varphi(u_s)
+
+so that a claimed integral is proved by one derivative and one value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy as sp
+
+from derivations.proof import Evaluate, Known, Lemma, Operation, Result, Square, Step, _objection
+from theory.pair import Pair
+from theory.symbols import m1, m2, q11, q12, q22, r, u_s, u_t
+
+ROOT = sp.sqrt(q11 * q22)
+DETERMINANT = q11 * q22 - q12**2
+PAIR = Pair(q11, q22, q12, (ROOT - q12) / ROOT, (ROOT + q12) / ROOT)
+LINE = (-sp.oo, sp.oo)
+GIVEN_COVARIANCE = r"\frac{\partial}{\partial q_{12}} "
+
+
+@dataclass(frozen=True)
+class SolveFromZero(Operation):
+    """The function with this derivative and a known value at 0, claimed and then differentiated."""
+
+    variable: sp.Symbol
+    initial: Known
+    claim: sp.Basic
+
+    def __call__(self, previous: sp.Basic) -> sp.Basic:
+        start = self.claim.subs(self.variable, 0)
+        for what, is_, wanted in (
+            ("derivative", sp.diff(self.claim, self.variable), previous),
+            ("value at 0", start, self.initial),
+        ):
+            objection = _objection(is_, wanted, ())
+            if objection:
+                raise ValueError(f"the {what} of the claim is another: {objection}")
+        return self.claim
+
+    def on(self, symbol: sp.Basic) -> sp.Basic:
+        return self.initial + sp.Integral(symbol, (r, 0, self.variable))
+
+
+@dataclass(frozen=True)
+class Differentiate(Operation):
+    """Differentiate by a variable."""
+
+    variable: sp.Symbol
+
+    def __call__(self, previous: sp.Basic) -> sp.Basic:
+        return sp.diff(previous, self.variable)
+
+    def on(self, symbol: sp.Basic) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class ShiftIndex(Operation):
+    """Substitute in an index."""
+
+    index: sp.Symbol
+    new: sp.Basic
+
+    def __call__(self, previous: sp.Basic) -> sp.Basic:
+        return previous.subs(self.index, self.new)
+
+    def on(self, symbol: sp.Basic) -> None:
+        return None
+
+
+def normal(u: sp.Basic, variance: sp.Basic, mean: sp.Basic = sp.S.Zero) -> sp.Basic:
+    """The density of N(mean, variance) at u."""
+    return sp.exp(-((u - mean) ** 2) / (2 * variance)) / sp.sqrt(2 * sp.pi * variance)
+
+
+def joint(
+    x: sp.Basic, y: sp.Basic, a: sp.Basic = q11, b: sp.Basic = q22, covariance: sp.Basic = q12
+) -> sp.Basic:
+    """The density of a centred pair at (x, y)."""
+    determinant = a * b - covariance**2
+    form = b * x**2 - 2 * covariance * x * y + a * y**2
+    return sp.exp(-form / (2 * determinant)) / (2 * sp.pi * sp.sqrt(determinant))
+
+
+def tidy(expression: sp.Basic) -> sp.Basic:
+    """The determinant of the pair written as q_11 q_22 - q_12^2."""
+    a, b = sp.sqrt(q11), sp.sqrt(q22)
+    return expression.subs((a * b - q12) * (a * b + q12), DETERMINANT)
+
+
+def mean(
+    name: str, opening: str, symbol: str, integral: sp.Basic, value: sp.Basic, reason: str
+) -> tuple[Lemma, Lemma]:
+    """A mean over u_t, and the product with that over u_s: the value at zero covariance."""
+    product = value * value.xreplace({q11: q22, m1: m2})
+    other = symbol.replace("u_t", "u_s")
+    return (
+        Lemma(name, opening, symbol, integral, (Step(Evaluate(), value, reason),)),
+        Lemma(
+            f"{name}, squared",
+            "The samples are independent at $q_{12} = 0$: the value of the integral there.",
+            symbol,
+            Result(name),
+            (
+                Step(
+                    TimesOther(),
+                    product,
+                    "Times that of the other sample.",
+                    f"{symbol} \\, {other}",
+                ),
+            ),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class TimesOther(Operation):
+    """Multiply a function of u_t's law by the same function of u_s's law."""
+
+    def __call__(self, previous: sp.Basic) -> sp.Basic:
+        return previous * previous.xreplace({q11: q22, m1: m2})
+
+    def on(self, symbol: sp.Basic) -> None:
+        return None
+
+
+def by_price(
+    name: str, opening: str, slope: Known, initial: Known, claim: sp.Basic, phi: str
+) -> Lemma:
+    """A closed integral as the solution of Price's equation; ``phi`` is the activation in LaTeX."""
+    whole = rf"E[{phi.format('u_t')}\, {phi.format('u_s')}]"
+    return Lemma(
+        name,
+        opening,
+        GIVEN_COVARIANCE + whole,
+        slope,
+        (
+            Step(
+                SolveFromZero(q12, initial, claim),
+                claim,
+                "Integrate over the covariance, from independent samples: the derivative and the "
+                "value at 0 determine the function.",
+                whole,
+            ),
+        ),
+    )
+
+
+__all__ = [
+    "DETERMINANT",
+    "LINE",
+    "PAIR",
+    "ROOT",
+    "Differentiate",
+    "ShiftIndex",
+    "SolveFromZero",
+    "Square",
+    "TimesOther",
+    "by_price",
+    "joint",
+    "mean",
+    "normal",
+    "tidy",
+    "u_s",
+    "u_t",
+]

@@ -1,0 +1,318 @@
+"""Step, sign, ReLU, leaky ReLU, absolute value, hard tanh: Gaussian integrals of two samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derivations.kernels.record import PRICE, UNIQUE, kernel_theorem
+
+if TYPE_CHECKING:
+    from derivations.proof import Lemma, Proof
+
+
+def prove() -> Proof:
+    """Each derivative is a kernel proved before it; those of kinks are densities."""
+    from derivations.proof import Proof
+
+    return Proof(
+        PIECEWISE_LINEAR_KERNELS,
+        (*_step(), *_sign(), *_relu(), *_leaky(), *_absolute(), *_hard_tanh()),
+    )
+
+
+def _step() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.engine import (
+        DETERMINANT,
+        PAIR,
+        by_price,
+        joint,
+        mean,
+        normal,
+        tidy,
+    )
+    from derivations.proof import Lemma, Result, Step, Substitute
+    from theory.kernels import KERNELS
+    from theory.symbols import q11, u_s, u_t
+
+    step = KERNELS["step"]
+    return (
+        *mean(
+            "mean of the step",
+            "The probability that a pre-activation is positive.",
+            "P(u_t > 0)",
+            sp.Integral(normal(u_t, q11), (u_t, 0, sp.oo)),
+            step.mean(PAIR.u),
+            "Integrate.",
+        ),
+        Lemma(
+            "slope of the step",
+            r"The derivative of $\Theta$ is a point mass at 0: the mean of the product of two is "
+            "the density of the pair there.",
+            "p",
+            joint(u_t, u_s),
+            (
+                Step(
+                    Substitute(((u_t, sp.S.Zero), (u_s, sp.S.Zero))),
+                    tidy(step.derivative_dual(PAIR)),
+                    "The density at 0.",
+                    r"E[\Theta'(u_t)\, \Theta'(u_s)]",
+                ),
+            ),
+        ),
+        by_price(
+            "step",
+            "The arc-cosine kernel of order 0.",
+            Result("slope of the step"),
+            Result("mean of the step, squared"),
+            step.dual(PAIR),
+            r"\Theta({})",
+        ),
+        Lemma(
+            "equal variances",
+            "The determinant at equal variances, as a check of the letters.",
+            r"p(0, 0)",
+            1 / (2 * sp.pi * sp.sqrt(DETERMINANT)),
+            (),
+        ),
+    )[:-1]
+
+
+def _sign() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.engine import PAIR, by_price, tidy
+    from derivations.proof import Lemma, Multiply, Result, Step
+    from theory.kernels import KERNELS
+
+    sign = KERNELS["sign"]
+    return (
+        Lemma(
+            "slope of the sign",
+            r"The sign is $2 \Theta(x) - 1$, of mean 0.",
+            r"E[\Theta'(u_t)\, \Theta'(u_s)]",
+            Result("slope of the step"),
+            (
+                Step(
+                    Multiply(sp.Integer(4)),
+                    tidy(sign.derivative_dual(PAIR)),
+                    "Its point mass is twice as large.",
+                    r"E[\operatorname{sign}'(u_t)\, \operatorname{sign}'(u_s)]",
+                ),
+            ),
+        ),
+        by_price(
+            "sign",
+            "The arc-sine law.",
+            Result("slope of the sign"),
+            sp.S.Zero,
+            sign.dual(PAIR),
+            r"\operatorname{{sign}}({})",
+        ),
+    )
+
+
+def _relu() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.engine import PAIR, by_price, mean, normal, tidy
+    from derivations.proof import Result
+    from theory.kernels import KERNELS
+    from theory.symbols import q11, u_t
+
+    relu = KERNELS["relu"]
+    return (
+        *mean(
+            "mean of ReLU",
+            "The mean of the positive part.",
+            "E[(u_t)_+]",
+            sp.Integral(u_t * normal(u_t, q11), (u_t, 0, sp.oo)),
+            relu.mean(PAIR.u),
+            "Integrate.",
+        ),
+        by_price(
+            "ReLU",
+            "The derivative of ReLU is the step: the arc-cosine kernel of order 1.",
+            Result("step"),
+            Result("mean of ReLU, squared"),
+            tidy(relu.dual(PAIR)),
+            "({})_+",
+        ),
+    )
+
+
+def _leaky() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.engine import PAIR, by_price, mean, normal, tidy
+    from derivations.proof import Add, Lemma, Multiply, Result, Step
+    from theory.kernels import KERNELS
+    from theory.symbols import q11, slope, u_t
+
+    leaky = KERNELS["leaky_relu"]
+    of_step = (1 - slope) ** 2 * KERNELS["step"].dual(PAIR)
+    return (
+        Lemma(
+            "slope of leaky ReLU",
+            r"For $\varphi(x) = \ell x + (1 - \ell) x_+$ the derivative is $\ell + (1 - \ell) "
+            r"\Theta(x)$, and $E[\Theta(u)] = \frac12$.",
+            r"E[\Theta(u_t)\, \Theta(u_s)]",
+            Result("step"),
+            (
+                Step(
+                    Multiply((1 - slope) ** 2),
+                    of_step,
+                    "The product of the two jumping terms.",
+                    r"(1 - \ell)^2 E[\Theta(u_t)\, \Theta(u_s)]",
+                ),
+                Step(
+                    Add(slope**2 + 2 * slope * (1 - slope) / 2),
+                    leaky.derivative_dual(PAIR, slope=slope),
+                    "And the other products.",
+                    r"E[\varphi'(u_t)\, \varphi'(u_s)]",
+                ),
+            ),
+        ),
+        *mean(
+            "mean of leaky ReLU",
+            "The two half lines.",
+            r"E[\varphi(u_t)]",
+            sp.Integral(u_t * normal(u_t, q11), (u_t, 0, sp.oo))
+            + sp.Integral(slope * u_t * normal(u_t, q11), (u_t, -sp.oo, 0)),
+            leaky.mean(PAIR.u, slope=slope),
+            "Integrate.",
+        ),
+        by_price(
+            "leaky ReLU",
+            "Linear and ReLU together.",
+            Result("slope of leaky ReLU"),
+            Result("mean of leaky ReLU, squared"),
+            tidy(leaky.dual(PAIR, slope=slope)),
+            r"\varphi({})",
+        ),
+    )
+
+
+def _absolute() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.engine import PAIR, by_price, mean, normal, tidy
+    from derivations.proof import Result
+    from theory.kernels import KERNELS
+    from theory.symbols import q11, u_t
+
+    absolute = KERNELS["abs"]
+    return (
+        *mean(
+            "mean of the absolute value",
+            "Twice the half line.",
+            r"E[\,|u_t|\,]",
+            2 * sp.Integral(u_t * normal(u_t, q11), (u_t, 0, sp.oo)),
+            absolute.mean(PAIR.u),
+            "Integrate.",
+        ),
+        by_price(
+            "absolute value",
+            "The derivative of the absolute value is the sign.",
+            Result("sign"),
+            Result("mean of the absolute value, squared"),
+            tidy(absolute.dual(PAIR)),
+            "|{}|",
+        ),
+    )
+
+
+def _hard_tanh() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.engine import SolveFromZero, joint, mean, normal
+    from derivations.proof import Evaluate, Lemma, Result, Step
+    from theory.symbols import q11, q12, q22, r, u_s, u_t
+
+    one = sp.S.One
+    curvature = 2 * joint(one, one) - 2 * joint(one, -one)
+    below = curvature.subs(q12, r)
+    flat = sp.erf(1 / sp.sqrt(2 * q11)) * sp.erf(1 / sp.sqrt(2 * q22))
+    return (
+        Lemma(
+            "curvature of hard tanh",
+            r"The second derivative of $\varphi(x) = \max(-1, \min(1, x))$ is a point mass 1 at "
+            r"$-1$ and $-1$ at 1: the mean of the product of two is a sum of four densities.",
+            r"E[\varphi''(u_t)\, \varphi''(u_s)]",
+            joint(u_t, u_s).xreplace({u_t: -one, u_s: -one})
+            + joint(one, one)
+            - joint(one, -one)
+            - joint(u_t, u_s).xreplace({u_t: -one, u_s: one}),
+            (Step(Evaluate(), curvature, "The density is even."),),
+        ),
+        *mean(
+            "probability of the linear piece",
+            "The mean of the derivative.",
+            r"P(|u_t| < 1)",
+            sp.Integral(normal(u_t, q11), (u_t, -1, 1)),
+            sp.erf(1 / sp.sqrt(2 * q11)),
+            "Integrate.",
+        ),
+        Lemma(
+            "derivative of hard tanh",
+            "Price's theorem for the derivative, an indicator.",
+            r"\frac{\partial}{\partial q_{12}} P(|u_t| < 1, |u_s| < 1)",
+            Result("curvature of hard tanh"),
+            (
+                Step(
+                    SolveFromZero(
+                        q12,
+                        Result("probability of the linear piece, squared"),
+                        flat + sp.Integral(below, (r, 0, q12)),
+                    ),
+                    flat + sp.Integral(below, (r, 0, q12)),
+                    "Integrate over the covariance, from independent samples.",
+                    r"P(|u_t| < 1, |u_s| < 1)",
+                ),
+            ),
+        ),
+        Lemma(
+            "hard tanh",
+            r"And for $\varphi$ itself, of mean 0: a Taylor polynomial with its exact rest.",
+            r"\frac{\partial}{\partial q_{12}} E[\varphi(u_t)\, \varphi(u_s)]",
+            Result("derivative of hard tanh"),
+            (
+                Step(
+                    SolveFromZero(
+                        q12,
+                        sp.S.Zero,
+                        q12 * flat + sp.Integral((q12 - r) * below, (r, 0, q12)),
+                    ),
+                    q12 * flat + sp.Integral((q12 - r) * below, (r, 0, q12)),
+                    "Integrate once more.",
+                    r"E[\varphi(u_t)\, \varphi(u_s)]",
+                ),
+            ),
+        ),
+    )
+
+
+PIECEWISE_LINEAR_KERNELS = kernel_theorem(
+    id="kernel-piecewise-linear",
+    says="Gaussian integrals of step, sign, ReLU, leaky ReLU, absolute value and hard tanh.",
+    statement=r"""Let $(u_t, u_s)$ be a centred Gaussian pair of variances $q_{11}$, $q_{22}$ and
+covariance $q_{12}$, $D = q_{11} q_{22} - q_{12}^2$, and $\psi = \arccos(-q_{12}/\sqrt{q_{11}
+q_{22}})$. Then
+\begin{gather*}
+  E[\Theta(u_t)\, \Theta(u_s)] = \frac{\psi}{2\pi}, \qquad
+  E[(u_t)_+ (u_s)_+] = \frac{\sqrt D + q_{12} \psi}{2\pi}, \\
+  E|u_t|\,|u_s| = \frac 2\pi \left(\sqrt D + q_{12} \arcsin\frac{q_{12}}{\sqrt{q_{11} q_{22}}}
+  \right),
+\end{gather*}
+and the kernels of leaky ReLU and of hard tanh are those of the proof.""",
+    assumptions=(PRICE, UNIQUE),
+    source="Price, IRE Trans. Inf. Theory 1958; Sheppard, Phil. Trans. R. Soc. 1899; "
+    "Cho & Saul, NeurIPS 2009",
+    prove=prove,
+)
+
+if __name__ == "__main__":
+    from derivations.kernels.catalogue import show
+
+    show("kernel-piecewise-linear")
