@@ -60,7 +60,8 @@ def main() -> None:
             {name: seconds(task) for name, (task, _) in tasks.items()} for _ in range(o.repeats)
         ]
     print(
-        f"numpy {np.__version__}, Python {platform.python_version()}, {platform.machine()}, 1 thread"
+        f"numpy {np.__version__}, Python {platform.python_version()}, {platform.machine()}, "
+        "one thread"
     )
     print(f"M = {M}, L = {L}, N = {N}, C = {C}, medians of {o.repeats} interleaved runs")
     rates = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +28,12 @@ def _guarded(command: Callable[[argparse.Namespace], int], options: argparse.Nam
     from theory.errors import DescriptionError, OutOfRegime
 
     try:
-        return command(options)
+        status = command(options)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except DescriptionError as problem:
         print(f"fisherfield: {problem}", file=sys.stderr)
         return 2

@@ -229,7 +229,10 @@ def _cases(
     last = one.cases[0].network.last
     mapped = network if network.last.kind == last.kind else replace(network, last=last)
     usual = {quantity: case.samples for case in reversed(one.cases) for quantity in case.quantities}
-    return [Case(mapped, usual[row.quantity] if samples is None else samples, (row.quantity,)) for row in one.rows]
+    return [
+        Case(mapped, usual[row.quantity] if samples is None else samples, (row.quantity,))
+        for row in one.rows
+    ]
 
 
 def _questions(one: Theorem, case: Case) -> list[Question]:

@@ -51,8 +51,8 @@ class Theorem:
     """What is claimed, under which assumptions, how it is proved, and where it is judged.
 
     ``requires(network, samples)`` raises ``OutOfRegime`` where an assumption fails. ``statement``
-    and the assumptions are LaTeX; ``prove`` builds the proof, whose last step is the prediction of
-    the first row.
+    and the assumptions are LaTeX; ``prove`` builds the proof: each row has a lemma that ends in
+    its prediction.
     """
 
     id: str

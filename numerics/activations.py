@@ -61,7 +61,8 @@ def evaluate(activation: Activation, x: np.ndarray) -> tuple[np.ndarray, np.ndar
     (array([0., 2.]), array([0., 1.]))
     """
     names = {name: (np.float64(value), 0.0) for name, value in activation.numbers}
-    value, derivative = _evaluate(activation.tree, names | {"x": (x, 1.0), PI: (np.pi, 0.0)})
+    names |= {"x": (x, 1.0), PI: (np.float64(np.pi), 0.0)}
+    value, derivative = _evaluate(activation.tree, names)
     return np.broadcast_to(value, x.shape), np.broadcast_to(derivative, x.shape)
 
 

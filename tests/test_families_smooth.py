@@ -440,7 +440,8 @@ variances = st.floats(1e-6, 1e4)
 gaps = st.one_of(
     st.floats(0, 2), st.floats(1e-16, 1e-3), st.floats(1e-16, 1e-3).map(lambda d: 2 - d)
 )
-means = st.one_of(st.just((0, 0)), st.tuples(st.floats(-2, 2), st.floats(-2, 2)))
+sizes = st.one_of(st.just(0.0), st.floats(1e-9, 2), st.floats(1e-9, 2).map(lambda m: -m))
+means = st.one_of(st.just((0, 0)), st.tuples(sizes, sizes))
 CASES = {
     "erf": (ERF, {"scale": 0.7}),
     "probit": (PROBIT, {"c0": 0.3, "c1": 1.2, "l": -0.8, "mu": 0.4}),
@@ -491,7 +492,7 @@ def test_two_laws_obey_cauchy_schwarz_and_may_be_swapped(kernel, parameters, a, 
 
 
 @over_cases
-@given(a=variances, mean=st.one_of(st.just(0), st.floats(-2, 2)), below_one=gaps)
+@given(a=variances, mean=st.one_of(st.just(0), sizes), below_one=gaps)
 @settings(deadline=None, max_examples=25)
 def test_the_ends_of_a_dual_are_known(kernel, parameters, a, mean, below_one):
     pair = Pair.at(a, one_minus_c=below_one, mean1=mean, mean2=mean)
@@ -513,6 +514,16 @@ def test_the_ends_of_a_dual_are_known(kernel, parameters, a, mean, below_one):
         assert abs(integral(pair, **parameters) + fall - top) <= 2e-13 * top
 
 
+# the scale of the activation and the power of it that the parameter is; x^3 is homogeneous
+SCALES = (
+    (ERF, "scale", 1),
+    (GAUSSIAN, "p", 2),
+    (COS, "omega", 1),
+    (EXP, "t", 1),
+    (MONOMIAL, "n", 0),
+)
+
+
 @given(a=variances, b=variances, below_one=gaps, factor=st.floats(0.1, 10), mean=means)
 @settings(deadline=None, max_examples=40)
 def test_a_scale_of_the_activation_is_a_scale_of_the_law(a, b, below_one, factor, mean):
@@ -522,27 +533,17 @@ def test_a_scale_of_the_activation_is_a_scale_of_the_law(a, b, below_one, factor
         if mean != (0, 0)
         else _stretched(pair, factor)._replace(m1=0, m2=0)
     )
-    for kernel, power in (
-        (ERF, 1),
-        (GAUSSIAN, 2),
-        (COS, 1),
-        (EXP, 1),
-    ):
-        unit = 1e-3 if kernel is EXP else 1.0
-        size = np.sqrt(kernel.second(wide.u, unit) * kernel.second(wide.v, unit))
-        one, other = kernel.dual(pair, factor**power * unit), kernel.dual(wide, unit)
-        assert abs(one - other) <= 1e-12 * size
-        size = np.sqrt(
-            kernel.derivative_second(wide.u, unit) * kernel.derivative_second(wide.v, unit)
-        )
-        one, other = (
-            kernel.derivative_dual(pair, factor**power * unit),
-            kernel.derivative_dual(wide, unit),
-        )
-        assert abs(one - factor**2 * other) <= 1e-12 * factor**2 * size
-    one, other = MONOMIAL.dual(pair, 3), MONOMIAL.dual(wide, 3)
-    size = np.sqrt(MONOMIAL.second(wide.u, 3) * MONOMIAL.second(wide.v, 3))
-    assert abs(factor**6 * one - other) <= 1e-12 * size
+    for kernel, name, power in SCALES:
+        unit = {"n": 3} if name == "n" else {name: 1e-3 if name == "t" else 1.0}
+        scaled = unit if name == "n" else {name: unit[name] * factor**power}
+        size = np.sqrt(kernel.second(wide.u, **unit) * kernel.second(wide.v, **unit))
+        steep = kernel.derivative_second
+        steepness = np.sqrt(steep(wide.u, **unit) * steep(wide.v, **unit))
+        grown = factor**6 if name == "n" else 1
+        one, other = kernel.dual(pair, **scaled), kernel.dual(wide, **unit)
+        assert abs(grown * one - other) <= 1e-12 * size
+        one, other = kernel.derivative_dual(pair, **scaled), kernel.derivative_dual(wide, **unit)
+        assert abs(grown * one / factor**2 - other) <= 1e-12 * steepness
 
 
 @given(a=variances, b=variances, below_one=gaps, mean=means)
@@ -562,17 +563,17 @@ def test_relations_between_activations_hold_for_their_duals(a, b, below_one, mea
     assert SOFTPLUS.derivative_dual(pair) == pytest.approx(SIGMOID.dual(pair), abs=3e-15)
     # erf(s x) = 2 Phi(sqrt(2) s x) - 1, and the slope of Phi is a Gaussian
     probit = {"c0": -1, "c1": 2, "l": 2**0.5, "mu": 0}
-    assert ERF.dual(pair, 1.0) == pytest.approx(PROBIT.dual(pair, **probit), abs=3e-15)
-    bell = 4 / np.pi * GAUSSIAN.dual(pair, 2.0)
-    assert ERF.derivative_dual(pair, 1.0) == pytest.approx(bell, rel=1e-12, abs=1e-300)
+    assert ERF.dual(pair, scale=1.0) == pytest.approx(PROBIT.dual(pair, **probit), abs=3e-15)
+    bell = 4 / np.pi * GAUSSIAN.dual(pair, p=2.0)
+    assert ERF.derivative_dual(pair, scale=1.0) == pytest.approx(bell, rel=1e-12, abs=1e-300)
     # cos u cos v + sin u sin v = cos(u - v)
     spread = np.exp(-((np.sqrt(a) - np.sqrt(b)) ** 2 / 2 + np.sqrt(a * b) * below_one))
     total = SIN.dual(pair, omega=1.0, phase=0) + COS.dual(pair, omega=1.0)
     assert total == pytest.approx(spread * np.cos(mean[0] - mean[1]), abs=3e-14)
     # He_4 = x^4 - 6 x^2 + 3
-    size = np.sqrt(HERMITE.second(pair.u, 4) * HERMITE.second(pair.v, 4))
-    other = POLYNOMIAL.dual(pair, (3, 0, -6, 0, 1))
-    assert abs(HERMITE.dual(pair, 4) - other) <= 1e-12 * (size + 18)
+    size = np.sqrt(HERMITE.second(pair.u, n=4) * HERMITE.second(pair.v, n=4))
+    other = POLYNOMIAL.dual(pair, coefficients=(3, 0, -6, 0, 1))
+    assert abs(HERMITE.dual(pair, n=4) - other) <= 1e-12 * (size + 18)
 
 
 @pytest.mark.parametrize("kernel", [SOFTPLUS, SILU, GELU], ids=["softplus", "silu", "gelu"])
@@ -588,7 +589,7 @@ def test_a_rectifier_less_its_mirror_image_is_the_identity(kernel, a, b, below_o
         size + abs(expected)
     )
     slopes = kernel.derivative_dual(pair) + kernel.derivative_dual(mirrored)
-    assert slopes == pytest.approx(kernel.derivative_mean(pair.u), abs=2e-14)
+    assert slopes == pytest.approx(kernel.derivative_mean(pair.u), abs=1e-14)
 
 
 @over_cases
@@ -756,7 +757,7 @@ def test_many_digits_have_no_largest_exponent():
     m = precise(20)
     value = EXP.dual(Pair.at(m.number(10000), c=m.number(1)), t=1)
     assert abs(m.log(value) - 20000) < m.context.mpf("1e-25")
-    assert MONOMIAL.second(Law(0, m.number(1)), n=200) == mpmath.fac2(399)
+    assert abs(MONOMIAL.second(Law(0, m.number(1)), n=200) / m.context.fac2(399) - 1) < 1e-30
 
 
 def test_the_order_of_a_polynomial_is_checked():
@@ -772,7 +773,7 @@ def test_the_order_of_a_polynomial_is_checked():
 def test_mixing_density_equals_scipys():
     x = np.linspace(0.2, 5, 97)
     assert logistic.kolmogorov_density(x) == pytest.approx(
-        stats.kstwobign.pdf(x), rel=1e-9, abs=1e-14
+        stats.kstwobign.pdf(x), rel=1e-8, abs=1e-14
     )
 
 

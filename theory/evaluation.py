@@ -37,9 +37,9 @@ def evaluate_tree(
 ) -> Number:
     """The same for a parsed expression, with the values of its parameters by name."""
     m, x = _system(x)
-    names = {name: m.number(value) for name, value in (parameters or {}).items()}
+    names = {name: _constant(m, value) for name, value in (parameters or {}).items()}
     with np.errstate(over="ignore"):
-        value = _evaluate(tree, names | {VARIABLE: x, PI: m.pi}, m)
+        value = _evaluate(tree, names | {VARIABLE: x, PI: _constant(m, m.pi)}, m)
     if np.shape(value) != np.shape(x):
         return np.full(np.shape(x), value)
     return value
@@ -56,10 +56,14 @@ def _system(x: Number) -> tuple[Any, Number]:
     return m, (x if x.dtype.kind in "fc" else x.astype(float))[()]
 
 
+def _constant(m: Any, value: Number) -> Number:
+    return np.float64(value) if m is FLOATS else m.number(value)
+
+
 def _evaluate(tree: Expression, names: dict[str, Number], m: Any) -> Number:
     match tree:
         case Constant(value=value):
-            return np.float64(value) if m is FLOATS else m.number(value)
+            return _constant(m, value)
         case Name(identifier=identifier):
             return names[identifier]
         case Call("**", (base, Constant(value=p))):

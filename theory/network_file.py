@@ -33,7 +33,7 @@ def parse_network(text: str, source: str = "network") -> Network:
     """
     try:
         table = tomllib.loads(f"{text}\n")  # so that an error on the last line has a line number
-    except (ValueError, RecursionError) as problem:
+    except tomllib.TOMLDecodeError as problem:
         raise DescriptionError(f"{source}: {problem}") from None
     except (RecursionError, ValueError):
         raise DescriptionError(f"{source}: nested too deep, or a number too long") from None

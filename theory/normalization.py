@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from theory.architecture import Activation, NoNormalization, NotCovered, Scheme
 from theory.gaussian import Moments, moments
-from theory.pair import Pair
 from theory.mathematics import Number
+from theory.pair import Pair
 
 
 class Backward(NamedTuple):

@@ -375,7 +375,7 @@ $M \to \infty$, the eigenvalue $\frac1N (K_1 + (N-1) K_2)$ of each output is rep
     rows=(
         Row(
             "mean_eigenvalue",
-            r"\frac{P}{C} m",
+            r"P m/C",
             "centred_trace",
             lambda K, v, N: fisher.centred_mean_eigenvalue(K.gap, N, C=1, P=1),
         ),
