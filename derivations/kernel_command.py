@@ -109,8 +109,8 @@ def _check_correlation(item: tuple[str, Fraction], a: Fraction, b: Fraction) -> 
     slack = ROUNDING * max(1.0, high)
     if not low - slack <= value <= high + slack:
         raise DescriptionError(
-            f"{name.replace('_', '-')} must lie between {low:.15g} and {high:.15g} for a covariance "
-            f"matrix, {float(value):.15g} given"
+            f"{name.replace('_', '-')} must lie between {low:.15g} and {high:.15g} for a "
+            f"covariance matrix, {float(value):.15g} given"
         )
 
 

@@ -60,8 +60,8 @@ def evaluate(activation: Activation, x: np.ndarray) -> tuple[np.ndarray, np.ndar
     >>> evaluate(Activation.named("relu"), np.array([-1.0, 2.0]))
     (array([0., 2.]), array([0., 1.]))
     """
-    names = {name: (np.float64(value), 0.0) for name, value in activation.numbers}
-    names |= {"x": (x, 1.0), PI: (np.float64(np.pi), 0.0)}
+    names: dict[str, tuple[Array, Array]] = {"x": (x, 1.0), PI: (np.float64(np.pi), 0.0)}
+    names |= {name: (np.float64(value), 0.0) for name, value in activation.numbers}
     value, derivative = _evaluate(activation.tree, names)
     return np.broadcast_to(value, x.shape), np.broadcast_to(derivative, x.shape)
 

@@ -1,5 +1,6 @@
 """Every activation has the same values in both wings, and the derivative of its values."""
 
+import json
 from itertools import pairwise
 
 import mpmath
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from mpmath import mp
 
 from numerics import activations as numerics
-from theory import evaluation
+from theory import Network, evaluation
 from theory.activations import ACTIVATIONS, Activation
 from theory.errors import DescriptionError
 from theory.expression import FUNCTIONS, OPERATORS, exact, substitute
@@ -373,7 +374,7 @@ def test_random_expression_has_one_value_and_one_derivative(text):
         slope = evaluation.evaluate(activation, x + 1e-30j).imag / 1e-30
         ahead, behind = (numerics.evaluate(activation, x + side)[1] for side in (1e-7, -1e-7))
     smooth = np.abs(ahead - behind) < 1e-4 * (1 + np.abs(derivative))
-    known = (np.abs(expected) < 1e6) & (np.abs(derivative) < 1e6)
+    known = (np.abs(expected) < 1e6) & (np.abs(derivative) < 1e6) & ~np.isnan(slope)
     assert value[known] == pytest.approx(expected[known], rel=1e-9, abs=1e-9)
     assert derivative[known & smooth] == pytest.approx(slope[known & smooth], rel=1e-6, abs=1e-6)
 
@@ -417,3 +418,142 @@ def test_network_of_an_activation_with_a_jump_has_no_gradient(activation, place)
 @pytest.mark.parametrize("text", ["x*step(x)", "abs(x)", "x**2*sign(x)", "tanh(x)"])
 def test_network_of_a_continuous_activation_has_a_gradient(text):
     numerics.check_gradient(Activation.from_expression(text))
+
+
+# Records
+
+
+@CASES
+def test_named_activation_is_read_back_from_its_table(name, parameters, definition):
+    activation = Activation.named(name, **parameters)
+    table = json.loads(json.dumps(activation.describe()))
+    assert table == {"name": name} | table
+    twin = Activation.read(table)
+    assert twin == activation
+    assert hash(twin) == hash(activation)
+    assert activation.is_named
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_network_of_a_named_activation_is_described_in_one_line(name):
+    activation = ACTIVATIONS[name].example
+    line = str(Network(activation, depth=2, sigma_w2=1))
+    assert line.startswith(f"{name}(" if activation.parameters else f"{name} (")
+    assert len(line.splitlines()) == 1
+
+
+def test_whole_floats_are_whole_numbers():
+    given = {"kinks": [-1.0, 2], "slopes": [0, 1.0, 0.5], "jumps": [0.0, 0], "value": 3.0}
+    twin = {"kinks": [-1, 2.0], "slopes": [0.0, 1, 0.5], "value": 3}
+    one, other = (Activation.named("piecewise_linear", **x) for x in (given, twin))
+    assert one == other
+    assert hash(one) == hash(other)
+    assert Activation.named("erf", scale=1.0) == Activation.named("erf")
+
+
+REFUSED = {
+    "unknown name": ("leaky", {}, "unknown activation 'leaky'", "leaky_relu"),
+    "missing parameter": ("leaky_relu", {}, "needs slope", "slope = 0.1"),
+    "missing list": ("piecewise_linear", {"kinks": [0]}, "needs slopes, for example slopes = [0,"),
+    "unknown parameter": ("elu", {"alhpa": 1}, "'alhpa'", "'alpha'"),
+    "power 0": ("monomial", {"n": 0}, "monomial.n", "at least 1", "0 given"),
+    "power 2.0": ("relu_power", {"n": 2.0}, "relu_power.n", "whole number", "2.0 given"),
+    "power 65": ("monomial", {"n": 65}, "monomial.n", "at most 64", "65 given"),
+    "Hermite 58": ("hermite", {"n": 58}, "hermite.n", "at most 57", "58 given"),
+    "p = 0": ("gaussian", {"p": 0}, "gaussian.p", "positive", "0 given"),
+    "kinks decrease": ("piecewise_linear", {"kinks": [1, 0], "slopes": [0, 1, 2]}, "increase"),
+    "kinks equal": ("piecewise_linear", {"kinks": [0, 0.0], "slopes": [0, 1, 2]}, "increase"),
+    "too few slopes": ("piecewise_linear", {"kinks": [0], "slopes": [1]}, "2 numbers", "1 given"),
+    "too many jumps": (
+        "piecewise_linear",
+        {"kinks": [0], "slopes": [1, 2], "jumps": [1, 2]},
+        "jumps must be 1 numbers",
+        "2 given",
+    ),
+    "kinks number": ("piecewise_linear", {"kinks": 0, "slopes": [1, 2]}, "list of numbers", "0"),
+    "slope text": ("piecewise_linear", {"kinks": [0], "slopes": [1, "2"]}, "slopes[1]", "'2'"),
+    "slope nan": ("piecewise_linear", {"kinks": [], "slopes": [np.nan]}, "slopes[0]", "finite"),
+    "too long": (
+        "piecewise_linear",
+        {"kinks": list(range(60)), "slopes": list(range(61))},
+        "at most",
+    ),
+    "no coefficients": ("polynomial", {"coefficients": []}, "coefficients", "empty"),
+    "coefficients text": ("polynomial", {"coefficients": "12"}, "list of numbers", "'12' given"),
+    "symbol in a list": ("polynomial", {"coefficients": [sp.Symbol("a")]}, "must be a number"),
+    "list for a number": ("erf", {"scale": [1]}, "erf.scale", "number", "[1] given"),
+    "truth value": ("elu", {"alpha": np.bool_(True)}, "elu.alpha", "number"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+def test_meaningless_parameters_are_refused_in_one_line(case):
+    name, parameters, *parts = case
+    with pytest.raises(DescriptionError) as caught:
+        Activation.named(name, **parameters)
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    for part in parts:
+        assert part in message
+
+
+# Planted errors
+
+WRONG_RECORDS = {
+    "leaky_relu 2": Activation("leaky_relu", "min(x, 0) - 0.375*max(x, 0)"),
+    "relu_power 7": Activation("relu_power", "max(x, 0)**2*abs(x - 1e-9)"),
+    "elu 12": Activation("elu", "max(x, 0) + expm1(2.5*min(x, 0))"),
+    "selu 13": Activation("selu", "1.0507*(max(x, 0) + 1.67326*expm1(min(x, 0)))"),
+    "probit 17": Activation("probit", "-1 + 2*Phi(0.25*x + 1.5)"),
+    "gelu 18": Activation("gelu", "x*sigmoid(1.702*x)"),
+    "gelu_tanh 19": Activation("gelu_tanh", "x*sigmoid(sqrt(8/pi)*(x + 0.044714*x**3))"),
+    "sin 21": Activation("sin", "sin(2*(x + 0.5))"),
+    "gaussian 26": Activation("gaussian", "exp(-0.5*x**2)"),
+    "hermite 30": Activation("hermite", "x**4 - 6*x**2 - 3"),
+    "polynomial 32": Activation("polynomial", "1 - 0.5*x + 2*x**2"),
+    "silu 37": Activation("silu", "x*sigmoid(-x)"),
+    "mish 38": Activation("mish", "tanh(x)*softplus(x)"),
+}
+
+
+@pytest.mark.parametrize("key", WRONG_RECORDS)
+def test_wrong_record_is_seen(key):
+    name, index = key.split()
+    assert CATALOGUE[int(index)][0] == name
+    assert value_gap(WRONG_RECORDS[key], CATALOGUE[int(index)][2]) > 1e3 * ACCURATE
+
+
+@WORDS
+def test_wrong_value_in_numerics_is_seen(word, monkeypatch):
+    value, slope = numerics.RULES[word]
+    monkeypatch.setitem(numerics.RULES, word, (lambda *a: value(*a) * (1 + 1e-9), slope))
+    assert word_gap(word) > 1e3 * ACCURATE
+
+
+@pytest.mark.parametrize("word", FUNCTIONS)
+@pytest.mark.parametrize("system", [0, 1], ids=["floats", "mpmath"])
+def test_wrong_value_in_theory_is_seen(word, system, monkeypatch):
+    rules = list(evaluation.FUNCTIONS[word])
+    right = rules[system]
+    rules[system] = lambda *a: right(*a) * (1 + 1e-9)
+    monkeypatch.setitem(evaluation.FUNCTIONS, word, tuple(rules))
+    assert word_gap(word) > 1e3 * ACCURATE
+
+
+@WORDS
+@pytest.mark.parametrize("error", ["a factor", "forgotten", "of the first argument only"])
+def test_wrong_derivative_in_numerics_is_seen(word, error, monkeypatch):
+    value, slope = numerics.RULES[word]
+    n = FUNCTIONS.get(word, 2)
+
+    def wrong(*arguments):
+        if error == "a factor":
+            return slope(*arguments) * (1 + 1e-9)
+        if error == "forgotten":
+            return 0.0
+        return slope(*arguments[:-1], 0.0) if n == 2 else arguments[-1]
+
+    unharmed = {("sign", "a factor"), ("sign", "forgotten"), ("step", "a factor")}
+    unharmed |= {("step", "forgotten"), ("**", "of the first argument only")}
+    monkeypatch.setitem(numerics.RULES, word, (value, wrong))
+    assert (slope_gap(word) > 1e3 * SLOPED) != ((word, error) in unharmed)

@@ -33,8 +33,7 @@ from theory.architecture import (
     NoNormalization,
     OutOfRegime,
 )
-from theory.kernels import Pair
-from theory.meanfield import Kernel
+from theory.meanfield import Kernel, PreActivations
 from theory.prediction import predict
 
 PRECISION = 0.05
@@ -139,13 +138,15 @@ def kernels(alter):
 
 IN_THEORY = {
     "sqrt(q) for q": pre_activations(
-        lambda pair, gap, w, b: Pair(pair.q1**0.5, pair.q2**0.5, pair.q1**0.5 - pair.q2**0.5)
+        lambda pair, gap, w, b: PreActivations(
+            pair.q1**0.5, pair.q2**0.5, pair.q1**0.5 - pair.q2**0.5
+        )
     ),
     "bias variance twice": pre_activations(
-        lambda pair, gap, w, b: Pair(pair.q1 + b, pair.q2 + b, pair.gap)
+        lambda pair, gap, w, b: PreActivations(pair.q1 + b, pair.q2 + b, pair.gap)
     ),
     "bias variance forgotten": pre_activations(
-        lambda pair, gap, w, b: Pair(pair.q1 - b, pair.q2 - b, pair.gap)
+        lambda pair, gap, w, b: PreActivations(pair.q1 - b, pair.q2 - b, pair.gap)
     ),
     "covariance of the inputs one layer up": kernels(
         lambda genuine, order, widths, bias: genuine(order, (*widths[1:-1], 1, 1), bias)

@@ -96,7 +96,7 @@ def _softplus(a: Number) -> Number:
     return np.where(np.real(a) < 0, 0, a)[()] + special.log1p(np.exp(-_absolute(a)))
 
 
-HUGE = 64  # in mpmath, arguments beyond 2^64 count as infinite: their exponentials have no digits
+HUGE = 400  # in mpmath, arguments beyond 2^400 count as infinite: an exponential costs their bits
 
 
 def _clamp(c: Any, a: Number) -> Number:

@@ -17,6 +17,7 @@ from theory.kernels import KERNELS, SYMBOLIC
 from theory.mathematics import FLOATS, Number, Symbols, of, precise
 from theory.pair import Pair
 from theory.quadrature import integrals
+from theory.recognition import recognized
 
 QUANTITIES = {
     "mean": "mean",
@@ -50,10 +51,13 @@ class Moments(NamedTuple):
 
 
 def closed_kernel(activation: Activation) -> Kernel | None:
-    """The activation's closed integrals with its parameters filled in, None if it has none."""
-    if activation.name not in KERNELS or not activation.is_named:
-        return None
-    return _filled(activation)
+    """The activation's closed integrals with its parameters filled in, None if it has none.
+
+    An expression of one's own has them where ``theory.recognition`` recognizes it.
+    """
+    if activation.is_named:
+        return _filled(activation) if activation.name in KERNELS else None
+    return recognized(activation, closed_kernel)
 
 
 @cache
@@ -70,11 +74,14 @@ def _filled(activation: Activation) -> Kernel:
 
 def _with_parameters(integral: Any, activation: Activation, law: Any) -> Number:
     m = of(*law)
-    values = {
-        name: tuple(map(m.number, value)) if isinstance(value, tuple) else m.number(value)
-        for name, value in activation.parameters
-    }
-    return integral(law, **values)
+    return integral(law, **{name: _number(m, name, value) for name, value in activation.parameters})
+
+
+def _number(m: Any, name: str, value: Any) -> Any:
+    """A parameter in the number system m; n is a whole number in each."""
+    if name == "n":
+        return value
+    return tuple(map(m.number, value)) if isinstance(value, tuple) else m.number(value)
 
 
 def moments(activation: Activation, pair: Pair) -> Moments:

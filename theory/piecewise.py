@@ -185,7 +185,7 @@ def real_roots(p: Polynomial) -> tuple[Fraction, ...]:
         case [_]:
             found = []
         case [b, a]:
-            found = [Fraction(-b, a)]
+            found = [Fraction(-b, a) if abs(a) < 10**40 else _rounded(Fraction(-b, a))]
         case _:
             found = [_refine(f, *interval) for interval in _isolate(f)]
     return tuple(sorted(found + [Fraction(0)] * (low > 0)))
@@ -278,7 +278,8 @@ def _refine(f: list[int], lo: Fraction, hi: Fraction) -> Fraction:
             return middle
         lo, hi = (lo, middle) if sign == end else (middle, hi)
     candidate = Fraction(round(hi * lead), lead)
-    if _sign(f, candidate) == 0:
-        return candidate
-    decimal = Context(prec=DIGITS).divide(Decimal(hi.numerator), Decimal(hi.denominator))
-    return Fraction(decimal)
+    return candidate if lo < candidate <= hi and _sign(f, candidate) == 0 else _rounded(hi)
+
+
+def _rounded(x: Fraction) -> Fraction:
+    return Fraction(Context(prec=DIGITS).divide(Decimal(x.numerator), Decimal(x.denominator)))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -100,19 +100,18 @@ def find_jumps(tree: Expression, kinks: tuple[Fraction, ...]) -> tuple[Fraction,
     """
     if not any(isinstance(node, Call) and node.function in ("sign", "step") for node in walk(tree)):
         return ()
-    m = precise(60)
+    return tuple(kink for kink in kinks if _jumps(tree, kink))
 
-    def difference(kink: Fraction, distance: Fraction) -> Any:
-        left, right = (
-            evaluate_tree(tree, m.number(kink + side * distance * (1 + abs(kink))))
-            for side in (-1, 1)
-        )
-        return abs(right - left)
 
-    near, nearer = Fraction(1, 10**9), Fraction(1, 10**12)
-    return tuple(
-        kink for kink in kinks if 2 * difference(kink, nearer) > difference(kink, near) > 0
+def _jumps(tree: Expression, kink: Fraction) -> bool:
+    """Whether the step across the kink neither shrinks with the distance nor is only roundoff."""
+    m, distances = precise(60), (Fraction(1, 10**9), Fraction(1, 10**12))
+    (left, right), (near_left, near_right) = (
+        [evaluate_tree(tree, m.number(kink + side * d * (1 + abs(kink)))) for side in (-1, 1)]
+        for d in distances
     )
+    step, slope = abs(near_right - near_left), abs(near_left - left) + abs(right - near_right)
+    return bool(2 * step > abs(right - left) and 1000 * step > slope)
 
 
 def _conditions(node: Expression) -> Iterator[tuple[Expression, str]]:

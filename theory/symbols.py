@@ -114,6 +114,11 @@ omega = _real("omega", r"\omega", "real", "frequency")
 phase = _real("phase", r"\vartheta", "real", "phase")
 rate = _real("rate", r"\nu", "real", "rate of an exponential")
 precision = _positive("precision", "b", "> 0", "precision of exp(-b x^2/2)")
+offset = _real("offset", "c_0", "real", "value of a probit far below 0")
+height = _real("height", "c_1", "real", "height of a probit")
+power = _whole("power", "m", "1, 2, ...", "power of ReLU, degree of a monomial", between=(2, 5))
+angle = _positive("angle", r"\psi_{ts}", "0..pi", "arccos(-c) for the correlation c")
+turn = _positive("turn", r"\chi", "0..psi", "angle of integration", between=(0, 1))
 
 # Batch normalization of the outputs
 v = _positive("v", "v", "> 0", "q_1 - q_2 of the outputs")
@@ -169,6 +174,9 @@ g = _array("g", "g", "N", "direction in which the outputs move")
 # Functions, of which nothing is known but what a proof states
 varphi = _function("varphi", r"\varphi", "R -> R", "activation")
 density = _function("p", "p", "> 0", "density of a Gaussian pair at (u_t, u_s)")
+corner = _function("p_plus", "p_+", "> 0", "density of a pair at (1, 1), given the covariance")
+far_corner = _function("p_minus", "p_-", "> 0", "density of a pair at (1, -1), likewise")
+noisy_density = _function("p_S", r"p_{\varsigma}", "> 0", "density of a noisy pair at 0")
 moved_variance = _function("variance", r"\sigma^2", "> 0", "variance of the outputs f + eta g")
 
 

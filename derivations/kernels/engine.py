@@ -16,11 +16,12 @@ import sympy as sp
 
 from derivations.proof import Evaluate, Known, Lemma, Operation, Result, Square, Step, _objection
 from theory.pair import Pair
-from theory.symbols import m1, m2, q11, q12, q22, r, u_s, u_t
+from theory.symbols import S_s, S_t, m1, m2, q11, q12, q22, r, u_s, u_t
 
 ROOT = sp.sqrt(q11 * q22)
 DETERMINANT = q11 * q22 - q12**2
 PAIR = Pair(q11, q22, q12, (ROOT - q12) / ROOT, (ROOT + q12) / ROOT)
+OTHER = {q11: q22, m1: m2, S_t: S_s}
 LINE = (-sp.oo, sp.oo)
 GIVEN_COVARIANCE = r"\frac{\partial}{\partial q_{12}} "
 
@@ -34,7 +35,7 @@ class SolveFromZero(Operation):
     claim: sp.Basic
 
     def __call__(self, previous: sp.Basic) -> sp.Basic:
-        start = self.claim.subs(self.variable, 0)
+        start = _without_empty_integrals(self.claim.subs(self.variable, 0))
         for what, is_, wanted in (
             ("derivative", sp.diff(self.claim, self.variable), previous),
             ("value at 0", start, self.initial),
@@ -62,17 +63,54 @@ class Differentiate(Operation):
 
 
 @dataclass(frozen=True)
-class ShiftIndex(Operation):
-    """Substitute in an index."""
+class IntegrateGaussian(Operation):
+    """Integrate exp(-A x^2/2 + B x), A > 0, times a positive constant over the line."""
 
-    index: sp.Symbol
-    new: sp.Basic
+    variable: sp.Symbol
 
     def __call__(self, previous: sp.Basic) -> sp.Basic:
-        return previous.subs(self.index, self.new)
+        x, factors = self.variable, sp.Mul.make_args(previous)
+        exponent = sp.Add(*(f.args[0] for f in factors if isinstance(f, sp.exp)))
+        constant = sp.Mul(*(f for f in factors if not isinstance(f, sp.exp)))
+        precision = sp.cancel(-sp.diff(exponent, x, 2))
+        if precision == 0 or precision.has(x) or constant.has(x):
+            raise ValueError(f"{previous} is not a Gaussian in {x}")
+        rate = sp.diff(exponent, x).subs(x, 0)
+        return bump(
+            2 * sp.pi * constant**2 / precision,
+            exponent.subs(x, 0) + rate**2 / (2 * precision),
+        )
 
-    def on(self, symbol: sp.Basic) -> None:
-        return None
+    def on(self, symbol: sp.Basic) -> sp.Basic:
+        return sp.Integral(symbol, (self.variable, -sp.oo, sp.oo))
+
+
+@dataclass(frozen=True)
+class ScaleVariance(Operation):
+    """The function of a variance S, less 2 S times its derivative."""
+
+    variance: sp.Symbol
+
+    def __call__(self, previous: sp.Basic) -> sp.Basic:
+        return previous - 2 * self.variance * sp.diff(previous, self.variance)
+
+    def on(self, symbol: sp.Basic) -> sp.Basic:
+        return symbol - 2 * self.variance * sp.Derivative(symbol, self.variance, evaluate=False)
+
+
+def bump(square: sp.Basic, exponent: sp.Basic) -> sp.Basic:
+    """The root of a rational function times the exponential of another, in lowest terms."""
+    above, below = sp.factor(square).as_numer_denom()
+    return sp.sqrt(above) / sp.sqrt(below) * sp.exp(sp.factor(exponent))
+
+
+def _without_empty_integrals(expression: sp.Basic) -> sp.Basic:
+    def is_empty(e: sp.Basic) -> bool:
+        return isinstance(e, sp.Integral) and any(
+            len(limit) == 3 and limit[1] == limit[2] for limit in e.limits
+        )
+
+    return expression.replace(is_empty, lambda e: sp.S.Zero)
 
 
 def normal(u: sp.Basic, variance: sp.Basic, mean: sp.Basic = sp.S.Zero) -> sp.Basic:
@@ -99,7 +137,7 @@ def mean(
     name: str, opening: str, symbol: str, integral: sp.Basic, value: sp.Basic, reason: str
 ) -> tuple[Lemma, Lemma]:
     """A mean over u_t, and the product with that over u_s: the value at zero covariance."""
-    product = value * value.xreplace({q11: q22, m1: m2})
+    product = value * value.xreplace(OTHER)
     other = symbol.replace("u_t", "u_s")
     return (
         Lemma(name, opening, symbol, integral, (Step(Evaluate(), value, reason),)),
@@ -125,7 +163,7 @@ class TimesOther(Operation):
     """Multiply a function of u_t's law by the same function of u_s's law."""
 
     def __call__(self, previous: sp.Basic) -> sp.Basic:
-        return previous * previous.xreplace({q11: q22, m1: m2})
+        return previous * previous.xreplace(OTHER)
 
     def on(self, symbol: sp.Basic) -> None:
         return None
@@ -159,10 +197,12 @@ __all__ = [
     "PAIR",
     "ROOT",
     "Differentiate",
-    "ShiftIndex",
+    "IntegrateGaussian",
+    "ScaleVariance",
     "SolveFromZero",
     "Square",
     "TimesOther",
+    "bump",
     "by_price",
     "joint",
     "mean",

@@ -16,22 +16,14 @@ def prove() -> Proof:
 
     return Proof(
         PIECEWISE_LINEAR_KERNELS,
-        (*_step(), *_sign(), *_relu(), *_leaky(), *_absolute(), *_hard_tanh()),
+        (*step_lemmas(), *_sign(), *relu_lemmas(), *_leaky(), *_absolute(), *_hard_tanh()),
     )
 
 
-def _step() -> tuple[Lemma, ...]:
+def step_lemmas() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import (
-        DETERMINANT,
-        PAIR,
-        by_price,
-        joint,
-        mean,
-        normal,
-        tidy,
-    )
+    from derivations.kernels.engine import PAIR, by_price, joint, mean, normal, tidy
     from derivations.proof import Lemma, Result, Step, Substitute
     from theory.kernels import KERNELS
     from theory.symbols import q11, u_s, u_t
@@ -69,14 +61,7 @@ def _step() -> tuple[Lemma, ...]:
             step.dual(PAIR),
             r"\Theta({})",
         ),
-        Lemma(
-            "equal variances",
-            "The determinant at equal variances, as a check of the letters.",
-            r"p(0, 0)",
-            1 / (2 * sp.pi * sp.sqrt(DETERMINANT)),
-            (),
-        ),
-    )[:-1]
+    )
 
 
 def _sign() -> tuple[Lemma, ...]:
@@ -113,7 +98,7 @@ def _sign() -> tuple[Lemma, ...]:
     )
 
 
-def _relu() -> tuple[Lemma, ...]:
+def relu_lemmas() -> tuple[Lemma, ...]:
     import sympy as sp
 
     from derivations.kernels.engine import PAIR, by_price, mean, normal, tidy
@@ -228,30 +213,34 @@ def _hard_tanh() -> tuple[Lemma, ...]:
 
     from derivations.kernels.engine import SolveFromZero, joint, mean, normal
     from derivations.proof import Evaluate, Lemma, Result, Step
-    from theory.symbols import q11, q12, q22, r, u_s, u_t
+    from theory.symbols import corner, far_corner, q11, q12, q22, r, u_t
 
     one = sp.S.One
-    curvature = 2 * joint(one, one) - 2 * joint(one, -one)
-    below = curvature.subs(q12, r)
-    flat = sp.erf(1 / sp.sqrt(2 * q11)) * sp.erf(1 / sp.sqrt(2 * q22))
+    curvature = 2 * corner(q12) - 2 * far_corner(q12)
+    before = curvature.subs(q12, r)
+    linear = sp.erf(1 / sp.sqrt(2 * q11))
+    flat = linear * linear.subs(q11, q22)
+    probability = flat + sp.Integral(before, (r, 0, q12))
+    dual = q12 * flat + sp.Integral((q12 - r) * before, (r, 0, q12))
     return (
         Lemma(
             "curvature of hard tanh",
             r"The second derivative of $\varphi(x) = \max(-1, \min(1, x))$ is a point mass 1 at "
             r"$-1$ and $-1$ at 1: the mean of the product of two is a sum of four densities.",
             r"E[\varphi''(u_t)\, \varphi''(u_s)]",
-            joint(u_t, u_s).xreplace({u_t: -one, u_s: -one})
-            + joint(one, one)
-            - joint(one, -one)
-            - joint(u_t, u_s).xreplace({u_t: -one, u_s: one}),
+            joint(-one, -one) + joint(one, one) - joint(one, -one) - joint(-one, one),
             (Step(Evaluate(), curvature, "The density is even."),),
+            given=(
+                (corner(q12), joint(one, one)),
+                (far_corner(q12), joint(one, -one)),
+            ),
         ),
         *mean(
             "probability of the linear piece",
             "The mean of the derivative.",
-            r"P(|u_t| < 1)",
+            "P(|u_t| < 1)",
             sp.Integral(normal(u_t, q11), (u_t, -1, 1)),
-            sp.erf(1 / sp.sqrt(2 * q11)),
+            linear,
             "Integrate.",
         ),
         Lemma(
@@ -262,13 +251,11 @@ def _hard_tanh() -> tuple[Lemma, ...]:
             (
                 Step(
                     SolveFromZero(
-                        q12,
-                        Result("probability of the linear piece, squared"),
-                        flat + sp.Integral(below, (r, 0, q12)),
+                        q12, Result("probability of the linear piece, squared"), probability
                     ),
-                    flat + sp.Integral(below, (r, 0, q12)),
+                    probability,
                     "Integrate over the covariance, from independent samples.",
-                    r"P(|u_t| < 1, |u_s| < 1)",
+                    "P(|u_t| < 1, |u_s| < 1)",
                 ),
             ),
         ),
@@ -279,12 +266,8 @@ def _hard_tanh() -> tuple[Lemma, ...]:
             Result("derivative of hard tanh"),
             (
                 Step(
-                    SolveFromZero(
-                        q12,
-                        sp.S.Zero,
-                        q12 * flat + sp.Integral((q12 - r) * below, (r, 0, q12)),
-                    ),
-                    q12 * flat + sp.Integral((q12 - r) * below, (r, 0, q12)),
+                    SolveFromZero(q12, sp.S.Zero, dual),
+                    dual,
                     "Integrate once more.",
                     r"E[\varphi(u_t)\, \varphi(u_s)]",
                 ),

@@ -81,7 +81,7 @@ def _deficit(m: Any, v: Given) -> Number:
 
 
 def _surplus(m: Any, v: Given) -> Number:
-    r""":math:`e^{\mu + \tau^2/2}\,\Phi(z + \tau) - \Phi(z)`, the rest of ``_deficit``; tau < 1/2."""
+    r""":math:`e^{\mu + \tau^2/2}\,\Phi(z + \tau) - \Phi(z)` for tau < 1/2, without cancellation."""
     if m is not FLOATS:
         return _precise(
             m, v, lambda v: m.exp(v.middle + v.width**2 / 2) * cdf(v.z + v.width) - cdf(v.z)
@@ -253,7 +253,7 @@ def _slope_fall(m: Any, frame: _Frame, x: Number, alpha: Number) -> Number:
 
 
 def _lag(m: Any, u: Number, v: Given, step: Number) -> Number:
-    r""":math:`e^u - 1 - E(e^v - 1)1_{v < 0} - \Phi(-(-z))`"""
+    r""":math:`e^u - E e^v 1_{v < 0} - P(v > 0)` for u <= 0 and tau < 1/2; step = u - mu."""
     return _surplus(m, v) - m.exp(-m.maximum(-u, 0 * u)) * _growth(m, v.width**2 / 2 - step)
 
 

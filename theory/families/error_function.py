@@ -397,13 +397,11 @@ def _exact_plackett(m: Any, pair: Pair, S: Number, T: Number, order: int) -> Num
 def _by_sign(
     m: Any, rise: Callable[..., Number], fall: Callable[..., Number], *where: Any
 ) -> Number:
-    """A gap: ``rise`` where r > 0, ``fall`` elsewhere; by Cauchy and Schwarz it is not negative."""
+    """A gap: ``rise`` where r > 0, ``fall`` elsewhere."""
     pair = where[0]
     if m is FLOATS:
-        value = _split(np.asarray(pair.r) > 0, rise, fall, *where)
-    else:
-        value = (rise if pair.r > 0 else fall)(m, *where)
-    return m.maximum(value, 0 * value)
+        return _split(np.asarray(pair.r) > 0, rise, fall, *where)
+    return (rise if pair.r > 0 else fall)(m, *where)
 
 
 def _split(

@@ -1,0 +1,195 @@
+r"""GELU, x Phi(x), and with any noise, x Phi(x/sqrt(S)): two integrations over the covariance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from derivations.kernels.error_function import noise_lemmas
+from derivations.kernels.record import PRICE, UNIQUE, kernel_theorem
+
+if TYPE_CHECKING:
+    from derivations.proof import Lemma, Proof
+
+
+def prove() -> Proof:
+    """From the second derivatives, Gaussians and their changes with the variance, upwards."""
+    from derivations.proof import Proof
+
+    return Proof(GELU_KERNELS, (*noise_lemmas(), *gated_lemmas(), *_unit_noise()))
+
+
+def gated_lemmas() -> tuple[Lemma, ...]:
+    """The kernel of x Phi(x/sqrt(S)) and of its derivative, for a centred pair."""
+    return (*_curvature(), *_slope(), *_dual())
+
+
+def _curvature() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.engine import ScaleVariance, normal
+    from derivations.proof import Evaluate, Lemma, Result, Step
+    from theory.symbols import S_s, S_t, q11, q12, q22, u_t
+
+    A, B = q11 + S_t, q22 + S_s
+    total = sp.expand(A * B - q12**2)
+    first = (total + S_t * B) / (2 * sp.pi * sp.sqrt(total) ** 3)
+    numerator = total**2 + total * (S_s * A + S_t * B - 2 * S_t * S_s) + 3 * S_t * S_s * A * B
+    distribution = (1 + sp.erf(u_t / sp.sqrt(2 * S_t))) / 2
+    bump = normal(u_t, S_t)
+    return (
+        Lemma(
+            "curvature of the gate",
+            r"For $\varphi(x) = x\, \Phi(x/\sqrt{\varsigma})$.",
+            r"\varphi''(u_t)",
+            sp.Derivative(u_t * distribution, (u_t, 2)),
+            (
+                Step(Evaluate(), (2 - u_t**2 / S_t) * bump, "Differentiate twice."),
+                Step(
+                    Evaluate(),
+                    bump - 2 * S_t * sp.Derivative(bump, S_t),
+                    "It is a Gaussian, less its change with the variance of the noise.",
+                ),
+            ),
+        ),
+        Lemma(
+            "curvatures of two gates",
+            "So the mean of the product follows from that of two Gaussians.",
+            r"E[N(u_t; \varsigma_t)\, N(u_s; \varsigma_s)]",
+            Result("centred bumps"),
+            (
+                Step(
+                    ScaleVariance(S_t),
+                    first,
+                    "For one sample.",
+                    r"E[\varphi''(u_t)\, N(u_s; \varsigma_s)]",
+                ),
+                Step(
+                    ScaleVariance(S_s),
+                    numerator / (2 * sp.pi * sp.sqrt(total) ** 5),
+                    "For the other.",
+                    r"E[\varphi''(u_t)\, \varphi''(u_s)]",
+                ),
+            ),
+        ),
+    )
+
+
+def _slope() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.engine import LINE, PAIR, by_price, mean, normal, tidy
+    from derivations.proof import Result
+    from theory.families.error_function import gated_derivative
+    from theory.symbols import S_s, S_t, q11, u_t
+
+    slope = (1 + sp.erf(u_t / sp.sqrt(2 * S_t))) / 2 + u_t * normal(u_t, S_t)
+    return (
+        *mean(
+            "mean slope of the gate",
+            "The derivative is one half and an odd function.",
+            r"E[\varphi'(u_t)]",
+            sp.Integral(sp.expand(slope * normal(u_t, q11)), (u_t, *LINE)),
+            sp.S.Half,
+            "Integrate.",
+        ),
+        by_price(
+            "derivative of the gate",
+            "Price's theorem for the derivative.",
+            Result("curvatures of two gates"),
+            Result("mean slope of the gate, squared"),
+            tidy(gated_derivative(PAIR, S_t, S_s)),
+            r"\varphi'({})",
+        ),
+    )
+
+
+def _dual() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.engine import LINE, PAIR, by_price, mean, normal, tidy
+    from derivations.proof import Result
+    from theory.families.error_function import gated
+    from theory.symbols import S_s, S_t, q11, u_t
+
+    gate = u_t * (1 + sp.erf(u_t / sp.sqrt(2 * S_t))) / 2
+    return (
+        *mean(
+            "mean of the gate",
+            "The mean of the function.",
+            r"E[\varphi(u_t)]",
+            sp.Integral(sp.expand(gate * normal(u_t, q11)), (u_t, *LINE)),
+            q11 / sp.sqrt(2 * sp.pi * (q11 + S_t)),
+            "Integrate.",
+        ),
+        by_price(
+            "gate",
+            "And once more.",
+            Result("derivative of the gate"),
+            Result("mean of the gate, squared"),
+            tidy(gated(PAIR, S_t, S_s)),
+            r"\varphi({})",
+        ),
+    )
+
+
+def _unit_noise() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.engine import PAIR, tidy
+    from derivations.proof import Lemma, Result, Step, Substitute
+    from theory.kernels import KERNELS
+    from theory.symbols import S_s, S_t
+
+    gelu, one = KERNELS["gelu"], ((S_t, sp.S.One), (S_s, sp.S.One))
+    return (
+        Lemma(
+            "GELU",
+            r"GELU is the case $\varsigma = 1$.",
+            r"E[\varphi(u_t)\, \varphi(u_s)]",
+            Result("gate"),
+            (
+                Step(
+                    Substitute(one),
+                    tidy(gelu.dual(PAIR)),
+                    "Unit noise.",
+                    r"E[\varphi(u_t)\, \varphi(u_s)]_{\varsigma = 1}",
+                ),
+            ),
+        ),
+        Lemma(
+            "derivative of GELU",
+            "And that of its derivative.",
+            r"E[\varphi'(u_t)\, \varphi'(u_s)]",
+            Result("derivative of the gate"),
+            (
+                Step(
+                    Substitute(one),
+                    tidy(gelu.derivative_dual(PAIR)),
+                    "Unit noise.",
+                    r"E[\varphi'(u_t)\, \varphi'(u_s)]_{\varsigma = 1}",
+                ),
+            ),
+        ),
+    )
+
+
+GELU_KERNELS = kernel_theorem(
+    id="kernel-gelu",
+    says="Gaussian integrals of GELU, and of x Phi(x/sqrt(S)) with two scales.",
+    statement=r"""Let $(u_t, u_s)$ be a centred Gaussian pair of variances $q_{11}$, $q_{22}$ and
+covariance $q_{12}$, and let $A = q_{11} + \varsigma_t$, $B = q_{22} + \varsigma_s$, $D = AB -
+q_{12}^2$, $k = \varsigma_t/A + \varsigma_s/B$. Then
+\[
+  E[u_t \Phi(u_t/\sqrt{\varsigma_t})\, u_s \Phi(u_s/\sqrt{\varsigma_s})] = \frac1{2\pi} \left(
+  q_{12} \arccos\frac{-q_{12}}{\sqrt{AB}} + \frac{q_{11} q_{22} - q_{12}^2 + k q_{12}^2}{\sqrt D}
+  \right).
+\]""",
+    assumptions=(PRICE, UNIQUE),
+    source="Price, IRE Trans. Inf. Theory 1958; activation: Hendrycks & Gimpel, 2016",
+    prove=prove,
+)
+
+if __name__ == "__main__":
+    from derivations.kernels.catalogue import show
+
+    show("kernel-gelu")
