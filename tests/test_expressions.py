@@ -432,14 +432,15 @@ def test_interval_encloses_the_values_inside(text, x, width, part):
 def escapes(text, x, width, part):
     tree = parse(text)
     bounds = enclose(tree, np.array([x]), np.array([x + width]))
-    inside = min(x + part * width, x + width)
+    inside = precise(30).number(Fraction(min(x + part * width, x + width)))
     try:
-        exactly = evaluation.evaluate_tree(tree, precise(30).number(Fraction(inside)))
+        parts = [evaluation.evaluate_tree(node, inside) for node in walk(tree)]
     except (ZeroDivisionError, ValueError):
         return False
     context = precise(30).context
-    if not context.isfinite(exactly) or context.im(exactly) != 0:
-        return False
+    if not all(context.isfinite(y) and context.im(y) == 0 for y in parts):
+        return False  # outside the domain of one of its functions
+    exactly = parts[0]
     if bounds.nonzero[0] and exactly == 0:
         return re.search("exp|cosh|sigmoid|softplus|Phi", text) is None  # else it may be too small
     return not bounds.lo[0] <= exactly <= bounds.hi[0]

@@ -320,6 +320,15 @@ def test_gram_matrix_equals_central_differences_of_forward(activation, last, dep
     close(dual_gram(network, parameters, inputs)[0], J @ J.T, 1e-8)
 
 
+@over_activations
+def test_gram_matrix_of_equal_widths_equals_central_differences(activation):
+    # shapes do not tell a layer from the next here, nor a weight from its transpose
+    network = small(activation, depth=4, ratios=(1, 1, 1, 1), outputs=4)
+    parameters, inputs, step = away_from_kinks(network)
+    J = oracle_jacobian(network, parameters, inputs, step)
+    close(dual_gram(network, parameters, inputs)[0], J @ J.T, 1e-8)
+
+
 @pytest.mark.parametrize("last", [NoNormalization(), BatchNorm(gamma=1.3, eps=0.3)], ids=str)
 @over_activations
 def test_gram_matrix_without_bias_gradients_is_that_of_the_weights_alone(activation, last):

@@ -17,7 +17,7 @@ from theory.expression import PI, Call, Constant, Expression, Name
 
 Array = np.ndarray
 LARGEST, TINIEST = np.finfo(float).max, 5e-324
-SLACK = 64 * np.finfo(float).eps  # above the relative error of every function of the table
+SLACK = 4096 * np.finfo(float).eps  # above the relative error of every function of the table
 
 NEAR = np.arange(0, 20, 0.25)
 FAR = np.array([20, 30, 40, 60, 100, 200, 400, 700, 800, 1e3, 1e4, 1e5, 1e6, 1e8, 1e16, 1e100])

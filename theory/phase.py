@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from math import cos, exp, inf, isfinite, log, pi
 from typing import Any, NamedTuple
 
@@ -37,8 +38,9 @@ from theory.validation import check_positive, check_real
 EDGE = 1e-10
 """A slope this close to 1 counts as 1."""
 
-SMALLEST, LARGEST = 1e-12, 1e12
+SMALLEST, LARGEST, LARGEST_BY_QUADRATURE = 1e-12, 1e12, 1e8
 CLOSED_DENSITY, QUADRATURE_DENSITY = 16, 4  # variances to a decade
+UNRESOLVED = 1e4  # quadrature may not resolve phi at larger variances
 NOISE = EDGE / 2
 TINY, TINIER = 1e-40, 1e-80
 ROUNDING = 1e-15
@@ -150,11 +152,11 @@ def variance_slope(activation: Activation, q: float) -> float:
 def phase(activation: Activation, sigma_w2: float, sigma_b2: float) -> Phase:
     r"""All fixed points of variance and correlation, depth scales, and the phase.
 
-    Variances are sought from 0 to 1e12, and 0 counts where phi(0) = 0 and phi is continuous
-    there. The correlations are those at the largest stable :math:`q^*`. The phase is ``ordered``
-    for :math:`\chi_1 < 1`, ``chaotic`` for :math:`\chi_1 > 1` (a discontinuous activation has
-    :math:`\chi_1 = \infty`), ``edge`` for :math:`|\chi_1 - 1|` at most 1e-10, and ``unbounded``
-    where the variance grows for ever. With
+    Variances are sought from 0 to 1e12 (1e8 by quadrature), and 0 counts where phi(0) = 0 and phi
+    is continuous there. The correlations are those at the largest stable :math:`q^*`. The phase is
+    ``ordered`` for :math:`\chi_1 < 1`, ``chaotic`` for :math:`\chi_1 > 1` (a discontinuous
+    activation has :math:`\chi_1 = \infty`), ``edge`` for :math:`|\chi_1 - 1|` at most 1e-10, and
+    ``unbounded`` where the variance grows for ever. With
 
     .. math:: \xi_q = -1/\ln|\sigma_w^2 V'(q^*)|, \qquad
               \xi_c = -1/\ln|\sigma_w^2 I'(q^*, c^*)|.
@@ -174,14 +176,14 @@ def phase(activation: Activation, sigma_w2: float, sigma_b2: float) -> Phase:
     q_star = _largest_stable(points)
     if q_star is None:
         if found.escapes:
-            reason = f"no stable q*: the variance grows beyond {LARGEST:g}"
+            reason = f"no stable q*: the variance grows beyond {found.top:g}"
             return Phase(points, None, None, None, None, "unbounded", reason)
         reason = "no stable q*: the variance does not converge"
         return Phase(points, None, None, None, None, None, reason)
     slope = next(point.slope for point in points if point.value == q_star)
     assert slope is not None
     xi_q, why = _depth_scale(slope, "xi_q")
-    reasons = [*_remarks(points, q_star, found.escapes), *why]
+    reasons = [*_remarks(points, q_star, found), *why]
     if q_star == 0:
         reasons.append("at q* = 0 no signal is left, so there is no map of correlations")
         return Phase(points, None, slope, xi_q, None, _name(slope), "; ".join(reasons))
@@ -206,15 +208,15 @@ def _checked(sigma_w2: Any, sigma_b2: Any) -> tuple[float, float]:
     return float(sigma_w2), float(sigma_b2)
 
 
-def _remarks(points: tuple[FixedPoint, ...], q_star: float, escapes: bool) -> list[str]:
+def _remarks(points: tuple[FixedPoint, ...], q_star: float, found: Variances) -> list[str]:
     stable = [point.value for point in points if point.stable]
     remarks = []
     if len(stable) > 1:
         listed = ", ".join(f"{value:.6g}" for value in stable)
         remarks.append(f"stable q* are {listed}; correlations are those at {q_star:.6g}")
-    if escapes:
+    if found.escapes:
         barrier = max(point.value for point in points)
-        remarks.append(f"a variance above {barrier:.6g} grows beyond {LARGEST:g}")
+        remarks.append(f"a variance above {barrier:.6g} grows beyond {found.top:g}")
     return remarks
 
 
@@ -249,21 +251,22 @@ class Variances(NamedTuple):
     points: list[FixedPoint]
     every: bool
     escapes: bool
+    top: float
 
 
 def _variances(layer: Layer) -> Variances:
     closed = closed_kernel(layer.activation) is not None
     low = log(max(SMALLEST, layer.sigma_b2 / 2))
-    high = max(log(LARGEST), low + log(1e6))
+    high = max(log(LARGEST if closed else LARGEST_BY_QUADRATURE), low + log(1e6))
     density = (CLOSED_DENSITY if closed else QUADRATURE_DENSITY) / log(10)
     grid = np.linspace(low, high, int(density * (high - low)) + 2)
     zeros = _zeros(lambda x: layer.growth(np.exp(x)), grid)
     if zeros.everywhere:
-        return Variances([], layer.sigma_b2 == 0, False)
+        return Variances([], layer.sigma_b2 == 0, False, exp(high))
     points = [_variance_point(layer, exp(x)) for x in zeros.at]
     if layer.sigma_b2 == 0 and (zero := _zero_point(layer)) is not None:
         points.insert(0, zero)
-    return Variances(points, False, zeros.last > 0)
+    return Variances(points, False, zeros.last > 0, exp(high))
 
 
 def _variance_point(layer: Layer, q: float) -> FixedPoint:
@@ -278,7 +281,7 @@ def _variance_point(layer: Layer, q: float) -> FixedPoint:
 def _zero_point(layer: Layer) -> FixedPoint | None:
     """The fixed point 0 of a network without biases, where phi(0) = 0 and phi is continuous."""
     sides = np.array([-1.0, 1.0])
-    value, slope = with_derivative(layer.activation, sides * TINY)
+    _, slope = with_derivative(layer.activation, sides * TINY)
     nearer, steeper = with_derivative(layer.activation, sides * TINIER)
     unit = np.abs(with_derivative(layer.activation, sides)[0]).max()
     if np.any(np.abs(nearer) > 4 * ROUNDING * max(1, unit)):
@@ -286,6 +289,7 @@ def _zero_point(layer: Layer) -> FixedPoint | None:
     if np.any(np.abs(steeper) > 10 * np.abs(slope) + 1):
         return FixedPoint(0.0, None, False)
     at_zero = layer.sigma_w2 * float(np.mean(slope**2))
+    at_zero = 0.0 if at_zero < TINY else at_zero
     stable = at_zero < 1 - EDGE
     if abs(at_zero - 1) <= EDGE:
         stable = bool(layer.growth(np.array([1e-6]))[0] < 0)
@@ -352,7 +356,9 @@ def _chi_1(layer: Layer, q: float) -> tuple[float | None, list[str]]:
 def _angles(marginal: bool) -> Array:
     """A grid in theta, logarithmic towards 0; not as close to it where c = 1 is marginal."""
     near = np.geomspace(1e-3 if marginal else 1e-11, 0.05, 16 if marginal else 80)
-    return np.concatenate([near, np.linspace(0.05, pi / 2, 48)[1:], np.linspace(pi / 2, pi, 49)[1:]])
+    return np.concatenate(
+        [near, np.linspace(0.05, pi / 2, 48)[1:], np.linspace(pi / 2, pi, 49)[1:]]
+    )
 
 
 def _correlation_point(layer: Layer, q: float, theta: float) -> FixedPoint:
@@ -470,6 +476,10 @@ def _second_at(activation: Activation, q: float) -> float:
         return inf
     except NotConverged:
         return np.nan
+    except DescriptionError:  # what looks like a jump, from far enough
+        if q <= UNRESOLVED:
+            raise
+        return np.nan
 
 
 def _derivative_dual(activation: Activation, pair: Pair) -> float:
@@ -509,20 +519,22 @@ def _zeros(f: Callable[[Array], Array], grid: Array) -> Zeros:
     if not len(clear):
         return Zeros([], True, True, 0.0)
     at = []
-    for i, j in zip(clear[:-1], clear[1:], strict=True):
-        if values[i] * values[j] < 0:
-            at.append(_crossing(f, grid[i], grid[j], values[i]))
+    for i, j in pairwise(clear):
+        exact = np.flatnonzero(np.abs(values[i + 1 : j]) <= 16 * ROUNDING)
+        if len(exact) == 1:
+            at.append(float(grid[i + 1 + exact[0]]))
+        elif np.sign(values[i]) != np.sign(values[j]):
+            at.append(_crossing(f, grid[i], grid[j]))
         elif j > i + 1:
             at.append(float(grid[i + 1 + np.argmin(np.abs(values[i + 1 : j]))]))
     return Zeros(at, False, bool(clear[-1] < len(grid) - 1), float(values[clear[-1]]))
 
 
-def _crossing(f: Callable[[Array], Array], low: float, high: float, at_low: float) -> float:
+def _crossing(f: Callable[[Array], Array], low: float, high: float) -> float:
     def finite(x: float) -> float:
         value = float(f(np.array([x]))[0])
-        return value if isfinite(value) else float(np.copysign(1e300, value))
+        return value if isfinite(value) else 1e300
 
-    assert at_low != 0
     return float(brentq(finite, low, high, xtol=1e-15 * max(abs(low), 1e-16), rtol=1e-15))
 
 
@@ -534,8 +546,8 @@ def _with_extrema(f: Callable[[Array], Array], grid: Array) -> tuple[Array, Arra
     for i in range(1, len(grid) - 1):
         left, middle, right = size[i - 1 : i + 2]
         same_sign = len(set(np.sign(values[i - 1 : i + 2]))) == 1
-        lowest = NOISE < middle <= min(left, right)
-        if same_sign and lowest and middle < left + right - 2 * middle < inf:
+        lowest = NOISE < middle <= min(left, right) and max(left, right) < inf
+        if same_sign and lowest and middle < left + right - 2 * middle:
             sign = np.sign(values[i])
             found = minimize_scalar(
                 lambda x, sign=sign: float(sign * f(np.array([x]))[0]),

@@ -14,14 +14,27 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from derivations.proof import Evaluate, Known, Lemma, Operation, Result, Square, Step, _objection
+from derivations.proof import Evaluate, Known, Lemma, Operation, Result, Step, _objection
 from theory.pair import Pair
-from theory.symbols import S_s, S_t, m1, m2, q11, q12, q22, r, u_s, u_t
+from theory.symbols import (
+    S_s,
+    S_t,
+    kolmogorov,
+    m1,
+    m2,
+    q11,
+    q12,
+    q22,
+    r,
+    spread_s,
+    spread_t,
+)
 
 ROOT = sp.sqrt(q11 * q22)
 DETERMINANT = q11 * q22 - q12**2
 PAIR = Pair(q11, q22, q12, (ROOT - q12) / ROOT, (ROOT + q12) / ROOT)
 OTHER = {q11: q22, m1: m2, S_t: S_s}
+ENDS = ((sp.oo, "-"), (sp.S.Zero, "+"))
 LINE = (-sp.oo, sp.oo)
 GIVEN_COVARIANCE = r"\frac{\partial}{\partial q_{12}} "
 
@@ -47,6 +60,55 @@ class SolveFromZero(Operation):
 
     def on(self, symbol: sp.Basic) -> sp.Basic:
         return self.initial + sp.Integral(symbol, (r, 0, self.variable))
+
+
+@dataclass(frozen=True)
+class SolveGrowth(Operation):
+    """The solution of I' = I + what came before with a known value at 0, claimed and checked."""
+
+    variable: sp.Symbol
+    initial: Known
+    claim: sp.Basic
+
+    def __call__(self, previous: sp.Basic) -> sp.Basic:
+        slope = sp.diff(self.claim, self.variable) - self.claim
+        start = _without_empty_integrals(self.claim.subs(self.variable, 0))
+        for what, is_, wanted in (
+            ("derivative", sp.expand(slope), sp.expand(previous)),
+            ("value at 0", start, self.initial),
+        ):
+            objection = _objection(is_, wanted, ())
+            if objection:
+                raise ValueError(f"the {what} of the claim is another: {objection}")
+        return self.claim
+
+    def on(self, symbol: sp.Basic) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class DetermineByTwo(Operation):
+    """The solution of I'' = factor I with a known value and slope at 0, claimed and checked."""
+
+    variable: sp.Symbol
+    slope: Known
+    factor: sp.Basic
+    claim: sp.Basic
+
+    def __call__(self, previous: sp.Basic) -> sp.Basic:
+        first = sp.diff(self.claim, self.variable)
+        for what, is_, wanted in (
+            ("second derivative", sp.diff(first, self.variable), self.factor * self.claim),
+            ("slope at 0", first.subs(self.variable, 0), self.slope),
+            ("value at 0", self.claim.subs(self.variable, 0), previous),
+        ):
+            objection = _objection(is_, wanted, ())
+            if objection:
+                raise ValueError(f"the {what} of the claim is another: {objection}")
+        return self.claim
+
+    def on(self, symbol: sp.Basic) -> None:
+        return None
 
 
 @dataclass(frozen=True)
@@ -159,6 +221,51 @@ def mean(
 
 
 @dataclass(frozen=True)
+class Telescope(Operation):
+    """How a sum over an index to a bound grows with the bound, and the empty sum."""
+
+    index: sp.Symbol
+
+    def __call__(self, previous: sp.Basic) -> sp.Basic:
+        before, empty = (previous.subs(self.index, at) for at in (self.index - 1, 0))
+        return sp.Tuple(previous - before, empty)
+
+    def on(self, symbol: sp.Basic) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class BetweenLimits(Operation):
+    """A primitive at infinity less its limit at 0."""
+
+    variable: sp.Symbol
+
+    def __call__(self, previous: sp.Basic) -> sp.Basic:
+        ends = (sp.limit(previous, self.variable, end, side) for end, side in ENDS)
+        upper, lower = ends
+        return upper - lower
+
+    def on(self, symbol: sp.Basic) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class AverageNoise(Operation):
+    """Average over independent Kolmogorov variables w, the noise having variances factor w^2."""
+
+    factor: sp.Basic
+
+    def __call__(self, previous: sp.Basic) -> sp.Basic:
+        noise = {S_t: self.factor * spread_t**2, S_s: self.factor * spread_s**2}
+        weight = kolmogorov(spread_t) * kolmogorov(spread_s)
+        half_lines = ((spread, 0, sp.oo) for spread in (spread_t, spread_s))
+        return sp.Integral(weight * previous.subs(noise), *half_lines)
+
+    def on(self, symbol: sp.Basic) -> None:
+        return None
+
+
+@dataclass(frozen=True)
 class TimesOther(Operation):
     """Multiply a function of u_t's law by the same function of u_s's law."""
 
@@ -189,25 +296,3 @@ def by_price(
             ),
         ),
     )
-
-
-__all__ = [
-    "DETERMINANT",
-    "LINE",
-    "PAIR",
-    "ROOT",
-    "Differentiate",
-    "IntegrateGaussian",
-    "ScaleVariance",
-    "SolveFromZero",
-    "Square",
-    "TimesOther",
-    "bump",
-    "by_price",
-    "joint",
-    "mean",
-    "normal",
-    "tidy",
-    "u_s",
-    "u_t",
-]

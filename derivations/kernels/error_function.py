@@ -16,7 +16,7 @@ def prove() -> Proof:
 
     return Proof(
         ERROR_FUNCTION_KERNELS,
-        (*noise_lemmas(), *_erf(), *quadrant_lemmas(), *hinge_lemmas(), *_mean(), *_probit()),
+        (*noise_lemmas(), *erf_lemmas(), *quadrant_lemmas(), *hinge_lemmas(), *_mean(), *_probit()),
     )
 
 
@@ -102,7 +102,8 @@ def noise_lemmas() -> tuple[Lemma, ...]:
     )
 
 
-def _erf() -> tuple[Lemma, ...]:
+def erf_lemmas() -> tuple[Lemma, ...]:
+    """The kernel of 2 Phi(x/sqrt(S)) - 1, of mean 0, and of erf(a x)."""
     import sympy as sp
 
     from derivations.kernels.engine import GIVEN_COVARIANCE, PAIR, by_price, tidy

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from derivations.proof import Proof
 
 PRICE = (
-    r"Price's theorem: the covariance enters the density as in the heat equation, and $\varphi$ "
-    "and its distributional derivatives grow slower than any Gaussian decays, so that the boundary "
-    "terms of the integrations by parts vanish."
+    r"Price's theorem (its own theorem, price): $\varphi$ and its distributional derivatives grow "
+    "slower than any Gaussian decays, so that the boundary terms of the integrations by parts "
+    "vanish."
 )
 UNIQUE = (
     r"A function of $q_{12}$ is determined by its derivative, continuous for "

@@ -41,9 +41,9 @@ def closed_form(order: int) -> sp.Basic:
     product, psi, root = q11 * q22, opposite_angle(PAIR), sp.sqrt(DETERMINANT)
     if order == 2:
         return ((product + 2 * q12**2) * psi + 3 * q12 * root) / (2 * sp.pi)
-    return (
-        q12 * (9 * product + 6 * q12**2) * psi + (4 * product + 11 * q12**2) * root
-    ) / (2 * sp.pi)
+    return (q12 * (9 * product + 6 * q12**2) * psi + (4 * product + 11 * q12**2) * root) / (
+        2 * sp.pi
+    )
 
 
 def _recursion() -> tuple[Lemma, ...]:

@@ -158,17 +158,17 @@ LAWS = [
     ("1e4", "1", "30", "-0.2"),
     ("1e-3", "1e-8", "0.02", "-1e-4"),
 ]
-# c, and 1 - c or 1 + c where c is near 1 or -1
-CORRELATIONS = [
-    {"one_plus_c": "0"},
-    {"one_plus_c": "1e-12"},
-    {"c": "-0.7"},
-    {"c": "0"},
-    {"c": "0.3"},
-    {"one_minus_c": "1e-6"},
-    {"one_minus_c": "1e-12"},
-    {"one_minus_c": "0"},
-]
+# c, or 1 - c or 1 + c where c is near 1 or -1
+CORRELATIONS = {
+    "-1": {"one_plus_c": "0"},
+    "-1+1e-12": {"one_plus_c": "1e-12"},
+    "-0.7": {"c": "-0.7"},
+    "0": {"c": "0"},
+    "0.3": {"c": "0.3"},
+    "1-1e-6": {"one_minus_c": "1e-6"},
+    "1-1e-12": {"one_minus_c": "1e-12"},
+    "1": {"one_minus_c": "0"},
+}
 
 
 def _distances(given):
@@ -312,36 +312,37 @@ def _text(value):
     return mpmath.nstr(mpf(value if isinstance(value, mpf) else f"{value:.42e}"), 30)
 
 
-def rows(groups=GROUPS, laws=LAWS, correlations=CORRELATIONS):
-    for law in laws:
-        a, b, m1, m2 = (number(text) for text in law)
-        for kinks, exponential, entries in groups:
-            singles = [
-                [one_sample(kinks, exponential, entry, *one) for one in ((a, m1), (b, m2))]
-                for entry in entries
-            ]
-            for given in correlations:
-                pairs = two_samples(kinks, exponential, entries, a, b, m1, m2, given)
-                for entry, single, pair in zip(entries, singles, pairs, strict=True):
-                    yield {
-                        "name": entry[0],
-                        "parameters": entry[1],
-                        "law": law,
-                        "correlation": given,
-                        "u": [_text(x) for x in single[0]],
-                        "v": [_text(x) for x in single[1]],
-                        "pair": [_text(x) for x in pair],
-                    }
+def rows(law):
+    """One row for each entry: its integrals of u, of v, and of the pair at each correlation."""
+    a, b, m1, m2 = (number(text) for text in law)
+    for kinks, exponential, entries in GROUPS:
+        pairs = [
+            two_samples(kinks, exponential, entries, a, b, m1, m2, given)
+            for given in CORRELATIONS.values()
+        ]
+        for index, entry in enumerate(entries):
+            single = [one_sample(kinks, exponential, entry, *one) for one in ((a, m1), (b, m2))]
+            found = [[_text(x) for x in pair[index]] for pair in pairs]
+            yield {
+                "name": entry[0],
+                "parameters": entry[1],
+                "law": law,
+                "u": [_text(x) for x in single[0]],
+                "v": [_text(x) for x in single[1]],
+                "dual": dict(zip(CORRELATIONS, (x for x, _ in found), strict=True)),
+                "derivative_dual": dict(zip(CORRELATIONS, (y for _, y in found), strict=True)),
+            }
 
 
-def recompute(row):
-    """One row again: the values of its "pair"."""
+def recompute(row, correlation):
+    """The dual and the derivative's dual of a row, at one of its correlations, again."""
     a, b, m1, m2 = (number(text) for text in row["law"])
+    given = CORRELATIONS[correlation]
     for kinks, exponential, entries in GROUPS:
         for entry in entries:
-            if entry[:2] == (row["name"], row["parameters"]):
-                found = two_samples(kinks, exponential, [entry], a, b, m1, m2, row["correlation"])
-                return [_text(x) for x in found[0]]
+            if list(entry[:2]) == [row["name"], row["parameters"]]:
+                (found,) = two_samples(kinks, exponential, [entry], a, b, m1, m2, given)
+                return [_text(x) for x in found]
     raise KeyError(row["name"])
 
 
@@ -350,6 +351,6 @@ if __name__ == "__main__":
     finished = {tuple(row["law"]) for row in table}
     for law in LAWS:
         if law not in finished:
-            table += rows(laws=[law])
+            table += rows(law)
             PATH.write_text("[\n" + ",\n".join(json.dumps(row) for row in table) + "\n]\n")
             print(law, len(table), file=sys.stderr)

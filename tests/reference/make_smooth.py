@@ -28,7 +28,7 @@ import numpy as np
 
 TABLE = Path(__file__).with_name("smooth.json")
 DIGITS = 34
-ORDERS = 240
+ORDERS = {False: 240, True: 340}  # of entire functions, exp among them, more
 context = mpmath.MPContext()
 mpf, exp, sqrt = context.mpf, context.exp, context.sqrt
 
@@ -256,11 +256,11 @@ def _near_one(functions, law_u, law_v, dl, op, entire) -> list:
 
 def _coefficients(functions, law, entire) -> list[list]:
     mean, a = law
-    x, w = _plane(entire, (law,), ORDERS)
+    x, w = _plane(entire, (law,), ORDERS[entire])
     weighted = [
         [v * q for v, q in zip(_at(f, mean, sqrt(a), x), w, strict=True)] for f in functions
     ]
-    columns = _orthonormal(x, ORDERS)
+    columns = _orthonormal(x, ORDERS[entire])
     return [
         list(row)
         for row in zip(*([context.fdot(h, v) for v in weighted] for h in columns), strict=True)
@@ -282,7 +282,7 @@ def rows(names: list[str], law: tuple[str, str, str, str]) -> list[dict]:
         if min(dl, op) < mpf("1e-5"):
             pairs[label] = _near_one(functions, law_u, law_v, dl, op, entire)
         else:
-            powers = [(1 - dl) ** n for n in range(ORDERS + 1)]
+            powers = [(1 - dl) ** n for n in range(ORDERS[entire] + 1)]
             pairs[label] = [
                 context.fsum(p * x * y for p, x, y in zip(powers, f, g, strict=True))
                 for f, g in zip(left, right, strict=True)

@@ -23,6 +23,8 @@ from theory.pair import Law, Pair
 MODERATE = 0.9
 NODES = 20
 ROWS = 1024
+TINY = 1e-300
+SMALL = 0.01
 
 
 def same(law: Law) -> Pair:
@@ -469,13 +471,34 @@ def gated_derivative(pair: Pair, S: Number, T: Number) -> Number:
     is bounded.
     """
     m = of(*pair, S)
+    if not pair.centred:
+        return _gated_derivative_by_orthant(m, pair, S, T)
+    U = noisy(pair, S, T)
+    sine = m.sqrt(U.determinant)
+    slope = pair.r / sine * (S / U.A + T / U.B + S * T / U.determinant)
+    return (m.angle(sine, -pair.r, U.root) + slope) / (2 * m.pi)
+
+
+def gated_derivative_covariance(pair: Pair, S: Number, T: Number) -> Number:
+    r"""``gated_derivative`` less the product of its means, :math:`\int_0^r E\varphi''\varphi''`.
+
+    In float64 for correlations of (U, V) up to 0.9; there a small covariance next to a product of
+    means is not lost.
+    """
+    m, U = of(*pair, S), noisy(pair, S, T)
+    parts = np.broadcast_arrays(*pair, S, T, U.root, np.arctan2(pair.r, np.sqrt(U.determinant)))
+    a, b, _, _, _, m1, m2, S, T, root, angle = (np.asarray(part)[..., None] for part in parts)
+    nodes, weights = normal.legendre(m, NODES)
+    r = root * np.sin(angle * nodes)
+    c = r / np.sqrt(np.maximum(a * b, TINY))
+    values = gated_curvature(Pair(a, b, r, 1 - c, 1 + c, m1, m2), S, T) * np.cos(angle * nodes)
+    return (root * angle)[..., 0] * (values @ weights)
+
+
+def _gated_derivative_by_orthant(m: Any, pair: Pair, S: Number, T: Number) -> Number:
     U = noisy(pair, S, T)
     r, m1, m2 = pair.r, pair.m1, pair.m2
     left, right = S / U.A, T / U.B
-    if pair.centred:
-        sine = m.sqrt(U.determinant)
-        slope = r / sine * (left + right + S * T / U.determinant)
-        return (m.angle(sine, -r, U.root) + slope) / (2 * m.pi)
     f = normal.orthant_derivatives(m1, m2, U.A, U.B, r, U.determinant)
     x, y, _, _, xy = _given_zero(m, pair, S, T)
     slopes = left * (m1 * f.F1 + r * f.F12) + right * (m2 * f.F2 + r * f.F12)
@@ -615,6 +638,18 @@ def gated_derivative_mean(law: Law, S: Number) -> Number:
     return value if centred(law) else value + law.m * S / A * density(m, law, A)
 
 
+def by_covariance(
+    pair: Pair, limit: float, whole: Callable[[Pair], Number], parts: Callable[[Pair], Number]
+) -> Number:
+    """``whole(pair)``, in float64 ``parts(pair)`` for a pair with means and a variance <= limit."""
+    if of(*pair) is not FLOATS or pair.centred:
+        return whole(pair)
+    small = np.minimum(pair.a, pair.b) <= limit
+    if not np.any(small):
+        return whole(pair)
+    return np.asarray(np.where(small, parts(pair), whole(pair)))[()]
+
+
 # The kernels of the catalogue
 
 
@@ -725,6 +760,14 @@ def _gate(integral: Callable[..., Number]) -> Callable[..., Number]:
     return of_unit_noise
 
 
+def _gelu_derivative_dual(pair: Pair) -> Number:
+    def product(pair: Pair) -> Number:
+        means = gated_derivative_mean(pair.u, 1) * gated_derivative_mean(pair.v, 1)
+        return means + gated_derivative_covariance(pair, 1, 1)
+
+    return by_covariance(pair, SMALL, _gate(gated_derivative), product)
+
+
 PROBIT = Kernel(
     probit_mean,
     probit_derivative_mean,
@@ -751,9 +794,9 @@ GELU = Kernel(
     _gate(gated_mean),
     _gate(gated_derivative_mean),
     _of_one(_gate(gated)),
-    _of_one(_gate(gated_derivative)),
+    _of_one(_gelu_derivative_dual),
     _gate(gated),
-    _gate(gated_derivative),
+    _gelu_derivative_dual,
     _gate(gated_gap),
     _gate(gated_derivative_gap),
 )

@@ -25,14 +25,17 @@ import numpy as np
 
 from theory.families import normal
 from theory.families.error_function import (
+    SMALL,
     arc_sine,
     arc_sine_derivative,
     arc_sine_derivative_gap,
     arc_sine_gap,
+    by_covariance,
     centred,
     density,
     gated,
     gated_derivative,
+    gated_derivative_covariance,
     gated_derivative_gap,
     gated_derivative_mean,
     gated_gap,
@@ -225,8 +228,9 @@ def _accuracy(m: Any) -> int:
     return 17 if m is FLOATS else m.digits - RESERVE + 4
 
 
-def _gauss_count(m: Any, spare: int = 0) -> int:
-    return max(6, ceil(1.3 * (_accuracy(m) - spare)) - 3)
+def _gauss_count(m: Any, spare: int) -> int:
+    """Nodes measured to give the accuracy less the spare digits: 16 for 17, 41 for 34."""
+    return max(6, ceil(16 * ((_accuracy(m) - spare) / 17) ** 1.35))
 
 
 @cache
@@ -262,7 +266,8 @@ class Member(NamedTuple):
 
     ``one`` holds mean and derivative_mean of (law, S); ``squares`` second and derivative_second,
     each a pair of functions of (m, law, S), to be averaged over Kolmogorov's law and over
-    ``squared_density``; ``two`` the dual and the derivative's, and their gaps, of (pair, S, T).
+    ``squared_density``; ``two`` the dual and the derivative's, and their gaps, of (pair, S, T);
+    ``covariance`` the derivative's dual less the product of its means, where that may vanish.
     """
 
     name: str
@@ -270,6 +275,7 @@ class Member(NamedTuple):
     one: tuple[Callable[..., Number], ...]
     squares: tuple[tuple[Callable[..., Number] | None, ...] | None, ...]
     two: tuple[Callable[..., Number], ...]
+    covariance: Callable[..., Number] | None = None
 
 
 def _reach(unit: int, *laws: Law) -> int:
@@ -323,7 +329,7 @@ def _over_two(member: Member, pair: Pair, index: int) -> Number:
     """The average of ``member.two[index](pair, S, T)`` over independent S and T."""
     m = of(*pair)
     if m is FLOATS:
-        return _pairs_over_arrays(member, pair, index)
+        return _float_over_two(member, pair, index)
     if not pair.centred:
         series = _by_series(m, member, pair, index)
         if series is not None:
@@ -357,12 +363,24 @@ def _agreed(m: Any, name: str, coarse: Any, fine: Any) -> Number:
     return more
 
 
-def _pairs_over_arrays(member: Member, pair: Pair, index: int) -> Number:
+def _float_over_two(member: Member, pair: Pair, index: int) -> Number:
+    def whole(pair: Pair) -> Number:
+        return _pairs_over_arrays(member.unit, pair, member.two[index])
+
+    def parts(pair: Pair) -> Number:
+        means = _mean(member, pair.u, 1) * _mean(member, pair.v, 1)
+        return means + _pairs_over_arrays(member.unit, pair, member.covariance)
+
+    if member.covariance is None or index != 1:
+        return whole(pair)
+    return by_covariance(pair, SMALL * member.unit**2, whole, parts)
+
+
+def _pairs_over_arrays(unit: int, pair: Pair, integral: Any) -> Number:
     shape = np.broadcast_shapes(*(np.shape(part) for part in pair))
     symmetric = _alike(pair)
-    reach = None if pair.centred else _reach(member.unit, pair.u, pair.v)
-    S, T, weights = _float_grid(reach, symmetric)
-    S, T = member.unit**2 * S, member.unit**2 * T
+    S, T, weights = _float_grid(None if pair.centred else _reach(unit, pair.u, pair.v), symmetric)
+    S, T = unit**2 * S, unit**2 * T
     flat = [np.broadcast_to(_floats(part), shape).reshape(-1, 1) for part in pair]
     out = np.empty(flat[0].size)
     rows = max(1, VALUES_PER_CHUNK // S.size)
@@ -371,7 +389,7 @@ def _pairs_over_arrays(member: Member, pair: Pair, index: int) -> Number:
         if symmetric:
             b, m2 = a, m1
         chunk = Pair(a, b, r, dl, op, 0, 0) if pair.centred else Pair(a, b, r, dl, op, m1, m2)
-        out[start : start + rows] = member.two[index](chunk, S, T) @ weights
+        out[start : start + rows] = integral(chunk, S, T) @ weights
     return out.reshape(shape)[()]
 
 
@@ -549,6 +567,7 @@ GATES = Member(
     (gated_mean, gated_derivative_mean),
     ((_silu_square,), (_silu_slope_square, _silu_slope_square_rest)),
     (gated, gated_derivative, gated_gap, gated_derivative_gap),
+    gated_derivative_covariance,
 )
 EXACT_MEANS = {"tanh": (0, None), "sigmoid": (1, None), "softplus": (None, 1), "silu": (None, 1)}
 
@@ -588,9 +607,15 @@ def _kernel(member: Member) -> Kernel:
         parts = member.squares[order]
 
         def square(law: Law) -> Number:
-            if parts is None or isinstance(of(*law), Symbols):
+            m = of(*law)
+            if parts is None or isinstance(m, Symbols):
                 return integral(same(law))
-            return _over_one(member, law, parts)
+            value = _over_one(member, law, parts)
+            if m is FLOATS and order and member.covariance and not centred(law):
+                small = law.a <= SMALL * member.unit**2
+                if np.any(small):
+                    return np.asarray(np.where(small, integral(same(law)), value))[()]
+            return value
 
         return square
 

@@ -137,7 +137,8 @@ def orthant(h: Number, k: Number, dl: Number, op: Number) -> Number:
 def _orthant_by_owen(h: Number, k: Number, dl: Number, op: Number) -> Number:
     s = np.sqrt(dl * op)
     at_zero = np.arctan2(s, np.where(dl < op, dl - 1, 1 - op)) / (2 * np.pi)
-    opposite = (h * k < 0) | ((h * k == 0) & (h + k < 0))
+    sides = np.sign(h) * np.sign(k)
+    opposite = (sides < 0) | ((sides == 0) & (h + k < 0))
     pair = (cdf(h) + cdf(k)) / 2 - _owen(h, k, dl, op, s) - _owen(k, h, dl, op, s)
     value = np.where((h == 0) & (k == 0), at_zero, pair - opposite / 2)
     return np.clip(value, 0.0, 1.0)[()]
