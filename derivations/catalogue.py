@@ -5,6 +5,7 @@ from __future__ import annotations
 from derivations.fisher.batchnorm_last import BATCHNORM_LAST
 from derivations.fisher.mean_subtraction_last import MEAN_SUBTRACTION_LAST
 from derivations.fisher.unnormalized import UNNORMALIZED
+from derivations.kernels.catalogue import KERNEL_THEOREMS
 from derivations.theorem import Theorem
 from theory.errors import DescriptionError
 
@@ -13,6 +14,10 @@ THEOREMS: tuple[Theorem, ...] = (
     MEAN_SUBTRACTION_LAST,
     BATCHNORM_LAST,
 )
+"""The theorems that networks can refute."""
+
+ALL = (*THEOREMS, *KERNEL_THEOREMS)
+"""With those on integrals, which are proved and not measured."""
 
 
 def theorem(id: str) -> Theorem:
@@ -21,9 +26,7 @@ def theorem(id: str) -> Theorem:
     >>> theorem("batchnorm-last").limit
     'M -> oo, N fixed'
     """
-    for known in THEOREMS:
+    for known in ALL:
         if known.id == id:
             return known
-    raise DescriptionError(
-        f"unknown theorem {id!r}; known: {', '.join(known.id for known in THEOREMS)}"
-    )
+    raise DescriptionError(f"unknown theorem {id!r}; known: {', '.join(known.id for known in ALL)}")

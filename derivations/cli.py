@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from derivations import kernel_command, phase_command
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line."""
@@ -81,6 +83,12 @@ def _parser() -> Parser:
     sub.add_argument("--seeds", type=int, required=True, metavar="S", help="number of networks")
     sub.add_argument("--inputs", metavar="FILE.npy", help="inputs of shape (N, M_0)")
     sub.add_argument("--memory", type=float, default=16, metavar="GIB", help="memory budget: 16")
+
+    sub = command(kernel, "kernel", "Gaussian integrals of an activation over two samples")
+    kernel_command.add_arguments(sub)
+
+    sub = command(phase, "phase", "fixed points, depth scales and phase of a network")
+    phase_command.add_arguments(sub)
 
     sub = command(list_theorems, "list", "list the theorems")
     sub.add_argument("--json", action="store_true")
@@ -188,14 +196,22 @@ def _load(path: str) -> Any:
         raise DescriptionError(f"cannot read an array from {path}: {reason}") from None
 
 
+def kernel(options: argparse.Namespace) -> int:
+    return _show(kernel_command.kernel(options), options.json)
+
+
+def phase(options: argparse.Namespace) -> int:
+    return _show(phase_command.phase(options), options.json)
+
+
 def list_theorems(options: argparse.Namespace) -> int:
-    from derivations.catalogue import THEOREMS
+    from derivations.catalogue import ALL
 
     if options.json:
-        _print_json([{"id": theorem.id, "says": theorem.says} for theorem in THEOREMS])
+        _print_json([{"id": theorem.id, "says": theorem.says} for theorem in ALL])
     else:
-        width = max(len(theorem.id) for theorem in THEOREMS)
-        print("\n".join(f"{theorem.id:{width}}  {theorem.says}" for theorem in THEOREMS))
+        width = max(len(theorem.id) for theorem in ALL)
+        print("\n".join(f"{theorem.id:{width}}  {theorem.says}" for theorem in ALL))
     return 0
 
 

@@ -193,6 +193,11 @@ def check(
         raise DescriptionError("--samples needs --network: the theorems' own cases have theirs")
     wanted = THEOREMS if ids is None else [ids] if isinstance(ids, str | Theorem) else ids
     chosen = [theorem(one) if isinstance(one, str) else one for one in wanted]
+    for one in chosen:
+        if not one.rows:
+            raise DescriptionError(
+                f"{one.id} is a theorem on integrals: it is proved (derive {one.id}), not measured"
+            )
     questions = [
         question
         for one in chosen

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from theory.errors import DescriptionError
+from theory.errors import DescriptionError, OutOfRegime
 from theory.phase import derivative_second_moment, second_moment
 
 if TYPE_CHECKING:
@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 COLUMNS, ROWS = 361, 241
 VARIANCES, VARIANCES_BY_QUADRATURE = 1600, 160
-TINY_Q, LARGE_Q, SHOWN_Q = 1e-6, 1e4, 4.0
+TINY_Q, SHOWN_Q = 1e-6, 4.0
+LARGEST_Q = (1e4, 300.0, 10.0, 1.0)  # as far as phi has moments
 BLUE, RED, GREY, PALE = "#9ec5e8", "#f2b8a0", "#c9c9c9", "#e6e0d4"
 UNBOUNDED, RESTLESS, ORDERED, CHAOTIC = range(4)
 LABELS = {
@@ -96,12 +97,18 @@ def _table(activation: Activation) -> Table:
 
     closed = closed_kernel(activation) is not None
     count = VARIANCES if closed else VARIANCES_BY_QUADRATURE
-    q = np.geomspace(TINY_Q, LARGE_Q, count)
-    V, W = second_moment(activation, q), derivative_second_moment(activation, q)
-    if not closed:  # smooth in log q
+    for top in LARGEST_Q:
+        q = np.geomspace(TINY_Q, top, count)
+        try:
+            V, W = second_moment(activation, q), derivative_second_moment(activation, q)
+            break
+        except OutOfRegime:
+            if top == LARGEST_Q[-1]:
+                raise
+    if not closed:  # V and W are smooth in log q
         from scipy.interpolate import CubicSpline
 
-        fine = np.geomspace(TINY_Q, LARGE_Q, VARIANCES)
+        fine = np.geomspace(TINY_Q, top, VARIANCES)
         V, W = (CubicSpline(np.log(q), y)(np.log(fine)) for y in (V, W))
         q = fine
     return Table(q, V, np.gradient(V, np.log(q), edge_order=2) / q, W)

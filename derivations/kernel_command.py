@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 from fractions import Fraction
 from math import pi, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from derivations.activation_arguments import add_activation, read_activation
 from theory.errors import DescriptionError
-from theory.gaussian import Quantity, gaussian_integrals
-from theory.mathematics import FLOATS, precise
-from theory.pair import Pair
+
+if TYPE_CHECKING:
+    from theory.gaussian import Quantity
+    from theory.pair import Pair
 
 CORRELATIONS = ("c", "one_minus_c", "one_plus_c", "theta", "q12")
-ROUNDING = 1e-12
+ROUNDING = Fraction(1, 10**12)
 MOST_DIGITS = 1000
 
 
@@ -42,6 +43,9 @@ def kernel(options: argparse.Namespace) -> dict[str, Any]:
     ``dual`` and ``derivative_dual`` those of (u, v); ``method`` and ``error`` are given for each,
     and ``reason`` for each that does not exist.
     """
+    from theory.gaussian import gaussian_integrals
+    from theory.mathematics import precise
+
     activation, digits = read_activation(options), options.digits
     if digits is not None and not 1 <= digits <= MOST_DIGITS:
         raise DescriptionError(f"digits must be from 1 to {MOST_DIGITS}, {digits} given")
@@ -73,6 +77,9 @@ def kernel(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _pair(options: argparse.Namespace, digits: int | None) -> Pair:
+    from theory.mathematics import FLOATS, precise
+    from theory.pair import Pair
+
     a = _number("q11", options.q11)
     b = a if options.q22 is None else _number("q22", options.q22)
     for name, variance in (("q11", a), ("q22", b)):
@@ -81,9 +88,7 @@ def _pair(options: argparse.Namespace, digits: int | None) -> Pair:
     given = {name: getattr(options, name) for name in CORRELATIONS}
     correlation = {name: _number(name, text) for name, text in given.items() if text is not None}
     if len(correlation) == 1:
-        _check_correlation(*correlation.items(), a, b)
-        if a * b == 0:
-            correlation = {"c": Fraction(0)}
+        correlation = _within_range(*correlation.items(), a, b)
     m = FLOATS if digits is None else precise(digits)
     means = {name: _number(name, getattr(options, name)) for name in ("mean1", "mean2")}
     centred = not any(means.values())
@@ -95,23 +100,26 @@ def _pair(options: argparse.Namespace, digits: int | None) -> Pair:
     )
 
 
-def _check_correlation(item: tuple[str, Fraction], a: Fraction, b: Fraction) -> None:
-    """Refuse what no pair has; a rounding error beyond the end is no error."""
+def _within_range(item: tuple[str, Fraction], a: Fraction, b: Fraction) -> dict[str, Fraction]:
+    """Refuse what no pair has; a rounding error beyond the end is the end."""
     name, value = item
-    root = sqrt(a * b)
+    if a * b == 0 and name == "q12" and value == 0:
+        return {"c": value}
+    root = Fraction(sqrt(a * b))
     low, high = {
-        "c": (-1.0, 1.0),
-        "one_minus_c": (0.0, 2.0),
-        "one_plus_c": (0.0, 2.0),
-        "theta": (0.0, pi),
+        "c": (Fraction(-1), Fraction(1)),
+        "one_minus_c": (Fraction(0), Fraction(2)),
+        "one_plus_c": (Fraction(0), Fraction(2)),
+        "theta": (Fraction(0), Fraction(pi)),
         "q12": (-root, root),
     }[name]
-    slack = ROUNDING * max(1.0, high)
+    slack = ROUNDING * max(Fraction(1), high)
     if not low - slack <= value <= high + slack:
         raise DescriptionError(
-            f"{name.replace('_', '-')} must lie between {low:.15g} and {high:.15g} for a "
-            f"covariance matrix, {float(value):.15g} given"
+            f"{name.replace('_', '-')} must lie between {float(low):.15g} and {float(high):.15g} "
+            f"for a covariance matrix, {float(value):.15g} given"
         )
+    return {name: min(max(value, low), high)}
 
 
 def _number(name: str, text: str) -> Fraction:

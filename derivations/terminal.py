@@ -49,7 +49,7 @@ def statistics(values: dict[str, Any]) -> str:
     """A prediction or a measurement for the terminal: one line a quantity."""
     lines = []
     for name, value in values.items():
-        if isinstance(value, dict) and "mean" in value:
+        if isinstance(value, dict) and "standard_error" in value:
             error = value["standard_error"]
             value = f"{value['mean']:.6g}" if error is None else shorthand(value["mean"], error)
             lines.append((name, value))

@@ -65,10 +65,6 @@ def test_ids_are_unique_and_need_no_network():
 # Every alteration is noticed
 
 
-def another(symbol):
-    return sp.Symbol(f"another_{symbol}", **symbol.assumptions0)
-
-
 def alterations(proof, path, expression):
     """Twice, one more, another symbol; another lemma with another result that is no pair.
 
@@ -77,20 +73,20 @@ def alterations(proof, path, expression):
     if isinstance(expression, Result):
         ends = {lemma.name: lemma.steps[-1].states for lemma in proof.lemmas[: path[0]]}
         right = ends[expression.name]
-        return [
-            Result(name)
-            for name, end in ends.items()
-            if end != right and not isinstance(end, sp.Tuple)
-        ]
+        numbers = {name: end for name, end in ends.items() if not isinstance(end, sp.Tuple)}
+        return [Result(name) for name, end in numbers.items() if end != right]
     if path[1] == "definition" and proof.lemmas[path[0]].steps[0].states == 0:
-        return [expression + 1] if not expression.has(sp.Integral) else []
+        return [expression + 1]
     if isinstance(expression, sp.Tuple):
-        first, *rest = expression
-        return [sp.Tuple(2 * first, *rest), sp.Tuple(first, *(part + 1 for part in rest))]
+        parts = [
+            (at, other) for at, e in enumerate(expression) for other in (2 * e, e + 1) if other
+        ]
+        return [sp.Tuple(*expression[:at], other, *expression[at + 1 :]) for at, other in parts]
     altered = [2 * expression, expression + 1]
     if path[-1] in ("states", "claim", "initial"):
         symbols = sorted(expression.free_symbols & set(GLOSSARY), key=str)
-        altered += [expression.xreplace({symbol: another(symbol)}) for symbol in symbols]
+        others = (sp.Symbol(f"another_{symbol}", **symbol.assumptions0) for symbol in symbols)
+        altered += [expression.subs(*pair) for pair in zip(symbols, others, strict=True)]
     return [other for other in altered if other != expression]
 
 

@@ -235,15 +235,27 @@ class Telescope(Operation):
 
 
 @dataclass(frozen=True)
-class BetweenLimits(Operation):
-    """A primitive at infinity less its limit at 0."""
+class AsPrimitive(Operation):
+    """The derivative of a primitive, with its limits at infinity and at 0."""
 
     variable: sp.Symbol
 
     def __call__(self, previous: sp.Basic) -> sp.Basic:
         ends = (sp.limit(previous, self.variable, end, side) for end, side in ENDS)
-        upper, lower = ends
-        return upper - lower
+        return sp.Tuple(sp.diff(previous, self.variable), *ends)
+
+    def on(self, symbol: sp.Basic) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class UpperLessLower(Operation):
+    """The integral of what has these limits of a primitive."""
+
+    def __call__(self, previous: sp.Basic) -> sp.Basic:
+        if len(previous.args) != 3:
+            raise ValueError(f"{previous} is no derivative with two limits")
+        return previous.args[1] - previous.args[2]
 
     def on(self, symbol: sp.Basic) -> None:
         return None

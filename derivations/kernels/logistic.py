@@ -44,40 +44,37 @@ def prove() -> Proof:
 def _term() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import BetweenLimits, Differentiate, normal
+    from derivations.kernels.engine import AsPrimitive, UpperLessLower, normal
     from derivations.proof import Evaluate, Lemma, Multiply, Result, Step, Substitute
     from theory.symbols import distance, power, precision, scale, spread_t
 
     w, a, b = spread_t, sp.sqrt(scale), sp.sqrt(precision)
     grows, falls = (sp.exp(sign * 2 * a * b) * sp.erf(b * w + sign * a / w) for sign in (1, -1))
+    primitive = sp.sqrt(sp.pi) / (4 * b) * (grows + falls)
+    limits = (
+        sp.sqrt(sp.pi) / (4 * b) * (sp.exp(2 * a * b) + sign * sp.exp(-2 * a * b))
+        for sign in (1, -1)
+    )
     constant = 8 * power**2 / sp.sqrt(8 * sp.pi)
     factors = ((scale, distance**2 / 8), (precision, 2 * power**2))
     term = sp.sqrt(sp.pi) / (2 * sp.sqrt(2) * power) * sp.exp(-power * distance)
     return (
         Lemma(
-            "primitive",
+            "half line",
             "A primitive with two error functions.",
-            None,
-            sp.sqrt(sp.pi) / (4 * b) * (grows + falls),
+            "W",
+            primitive,
             (
                 Step(
-                    Differentiate(w),
-                    sp.exp(-scale / w**2 - precision * w**2),
-                    "Its derivative.",
-                    r"e^{-a/w_t^2 - b w_t^2}",
+                    AsPrimitive(w),
+                    sp.Tuple(sp.exp(-scale / w**2 - precision * w**2), *limits),
+                    r"Its derivative and its limits: the error functions tend to $\pm 1$.",
+                    r"(W', W(\infty), W(0))",
                 ),
-            ),
-        ),
-        Lemma(
-            "between its limits",
-            "The integral over the half line.",
-            None,
-            sp.sqrt(sp.pi) / (4 * b) * (grows + falls),
-            (
                 Step(
-                    BetweenLimits(w),
+                    UpperLessLower(),
                     sp.sqrt(sp.pi) / (2 * b) * sp.exp(-2 * a * b),
-                    r"The error functions tend to $\pm 1$.",
+                    "The integral over the half line.",
                     r"\int_0^\infty e^{-a/w_t^2 - b w_t^2}\, dw_t",
                 ),
                 Step(
@@ -106,7 +103,7 @@ def _term() -> tuple[Lemma, ...]:
             "exponential",
             "So the term integrates to an exponential.",
             r"\int_0^\infty e^{-u_t^2/(8 w_t^2) - 2 m^2 w_t^2}\, dw_t",
-            Result("between its limits"),
+            Result("half line"),
             (
                 Step(
                     Multiply(constant),
