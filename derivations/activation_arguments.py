@@ -76,16 +76,18 @@ def _numbers(name: str, text: str) -> tuple[Any, ...]:
 
 
 def _number(name: str, text: str) -> Any:
-    """An int or a Fraction of the decimals as they stand, or of numerator/denominator."""
+    """An int, a float, or a Fraction of numerator/denominator."""
     from fractions import Fraction
     from math import isfinite
 
     from theory.errors import DescriptionError
 
     try:
-        if len(text) > 100 or not isfinite(sum(float(part) for part in text.split("/"))):
+        if len(text) > 100:
             raise ValueError
-        number = Fraction(text.strip())
-    except (ValueError, ZeroDivisionError):
+        number = Fraction(text) if "/" in text else float(text)
+        if not isfinite(number):
+            raise ValueError
+    except (ValueError, ArithmeticError):
         raise DescriptionError(f"{name} must be a number, {text[:100]!r} given") from None
-    return number.numerator if number.denominator == 1 else number
+    return int(text) if text.strip().lstrip("+-").isdecimal() else number

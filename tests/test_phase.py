@@ -30,6 +30,7 @@ from theory.phase import (
     second_moment,
     variance_slope,
 )
+from theory.quadrature import NotConverged
 
 NAMED = Activation.named
 RELU, TANH, ERF, LINEAR = (NAMED(name) for name in ("relu", "tanh", "erf", "linear"))
@@ -194,7 +195,7 @@ def test_unbounded_network_says_so(network):
     assert "no stable q*" in found.reason
 
 
-def test_zero_is_a_fixed_point_where_it_is_one():
+def test_zero_is_a_fixed_point_where_it_is_one(monkeypatch):
     found = phase(TANH, 0.5, 0)
     assert found.q_fixed_points == (FixedPoint(0.0, 0.5, True),)
     assert (found.phase, found.chi_1) == ("ordered", 0.5)
@@ -210,9 +211,16 @@ def test_zero_is_a_fixed_point_where_it_is_one():
     assert phase(NAMED("selu"), 0.1, 0).q_fixed_points[0].slope == pytest.approx(
         0.1 * 1.0507009873554805**2 * (1 + 1.6732632423543772**2) / 2, rel=1e-15
     )
+
+    def fails(activation, q):
+        raise NotConverged("last gap 1")
+
+    monkeypatch.setattr(module, "gap_ratio", fails)
     root = phase(Activation.from_expression("sqrt(abs(x))"), 1, 0)
     assert root.q_fixed_points[0] == FixedPoint(0.0, None, False)
     assert root.q_star == pytest.approx(2 / pi, rel=1e-13)
+    assert root.c_fixed_points is None
+    assert "no map of correlations: last gap 1" in root.reason
 
 
 def test_odd_activation_without_biases_fixes_three_correlations():
@@ -226,8 +234,8 @@ def test_odd_activation_without_biases_fixes_three_correlations():
     assert middle.slope == pytest.approx(float(slope), rel=1e-13)
 
 
-def test_all_fixed_points_are_found_where_there_are_five():
-    w, b = 1.5, 0.03
+def test_all_fixed_points_are_found_where_there_are_three():
+    w, b = 5, 0.03
     grid = np.geomspace(0.01, 100, 3001)
     change = w * by_trapezoid(dead_zone, grid) + b - grid
     crossings = grid[:-1][np.sign(change[:-1]) != np.sign(change[1:])]
@@ -288,7 +296,13 @@ def test_fixed_points_are_fixed(name, w, b):
 
 @pytest.mark.parametrize(
     ("name", "w", "b"),
-    [("tanh", 2.5, 0.1), ("erf", 3, 0.64), ("gelu", 1.5, 0.1), ("cos", 2.5, 0.2), ("elu", 2, 0.3)],
+    [
+        ("tanh", 2.5, 0.1),
+        ("erf", 3, 0.64),
+        ("gelu", 1.5, 0.1),
+        ("cos", 2.5, 0.2),
+        ("elu", 1.2, 0.3),
+    ],
 )
 def test_iteration_tends_to_the_stable_fixed_points_at_the_stated_rate(name, w, b):
     activation = NAMED(name)
@@ -352,7 +366,8 @@ def test_quadrature_finds_what_the_closed_forms_find(name, monkeypatch):
         assert [point.stable for point in ours] == [point.stable for point in theirs]
         for one, other in zip(ours, theirs, strict=True):
             assert one.value == pytest.approx(other.value, rel=1e-7)
-            assert one.slope == pytest.approx(other.slope, rel=1e-7, abs=1e-12)
+            if one.slope is not None or other.slope is not None:
+                assert one.slope == pytest.approx(other.slope, rel=1e-7, abs=1e-12)
     assert found.xi_q == pytest.approx(closed.xi_q, rel=1e-9)
 
 

@@ -48,10 +48,14 @@ class Intervals(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether a condition was shown to hold everywhere, else a point where it fails, if found."""
+    """Whether a condition was shown to hold everywhere, else a point where it fails, if found.
+
+    ``certain``: it fails there exactly, not only in double precision.
+    """
 
     holds: bool
     fails_at: float | None = None
+    certain: bool = False
 
 
 # condition on y: (holds on the whole interval, fails on the whole interval)
@@ -72,8 +76,10 @@ def decide(tree: Expression, condition: str) -> Verdict:
     condition that takes too long, nothing is shown: ``holds`` is False, ``fails_at`` None.
 
     >>> from theory.expression import parse
-    >>> decide(parse("2 + sin(x)"), "> 0"), decide(parse("tanh(x)"), "!= 0")
-    (Verdict(holds=True, fails_at=None), Verdict(holds=False, fails_at=0.0))
+    >>> decide(parse("2 + sin(x)"), "> 0").holds
+    True
+    >>> decide(parse("tanh(x)"), "!= 0")
+    Verdict(holds=False, fails_at=0.0, certain=True)
     """
     good, bad = CONDITIONS[condition]
     lowest = _lowest(tree, np.abs if condition == "!= 0" else np.positive)
@@ -82,7 +88,8 @@ def decide(tree: Expression, condition: str) -> Verdict:
     y = enclose(tree, probes - margin, probes + margin)
     failing = probes[bad(y) if condition == ">= 0" else ~good(y)]
     if failing.size:
-        return Verdict(False, float(failing[0]))
+        place = failing[:1]
+        return Verdict(False, float(place[0]), bool(bad(enclose(tree, place, place))[0]))
     waiting, shown = np.stack([EDGES[:-1], EDGES[1:]]), True
     for _ in range(ROUNDS):
         waiting = waiting[:, np.argsort(abs(waiting).min(axis=0), kind="stable")]
@@ -90,7 +97,7 @@ def decide(tree: Expression, condition: str) -> Verdict:
         y = enclose(tree, *pieces)
         failing = pieces[:, bad(y)]
         if failing.size:
-            return Verdict(False, _inside(*failing[:, 0]))
+            return Verdict(False, _inside(*failing[:, 0]), certain=True)
         lo, hi = pieces = pieces[:, ~good(y)]
         far, narrow = abs(pieces).max(axis=0) > FARTHEST, hi - lo < FINEST * (1 + abs(lo))
         if narrow.any() and condition != ">= 0":

@@ -264,9 +264,16 @@ def _variances(layer: Layer) -> Variances:
     if zeros.everywhere:
         return Variances([], layer.sigma_b2 == 0, False, exp(high))
     points = [_variance_point(layer, exp(x)) for x in zeros.at]
+    points += [_touching(_variance_point(layer, exp(x))) for x in zeros.touching]
+    points.sort(key=lambda point: point.value)
     if layer.sigma_b2 == 0 and (zero := _zero_point(layer)) is not None:
         points.insert(0, zero)
     return Variances(points, False, zeros.last > 0, exp(high))
+
+
+def _touching(point: FixedPoint) -> FixedPoint:
+    """A point that attracts from one side only."""
+    return FixedPoint(point.value, point.slope, False)
 
 
 def _variance_point(layer: Layer, q: float) -> FixedPoint:
@@ -324,12 +331,17 @@ def _correlations(layer: Layer, q: float) -> Correlations:
     """
     chi_1, reasons = _chi_1(layer, q)
     name = "chaotic" if chi_1 is None else _name(chi_1)
-    ratio = gap_ratio(layer.activation, q)
+    try:
+        ratio = gap_ratio(layer.activation, q)
+    except NotConverged as problem:
+        reasons.append(f"no map of correlations: {problem}")
+        return Correlations(None, chi_1, None, name, reasons)
     zeros = _zeros(lambda theta: layer.sigma_w2 * ratio(theta) - 1, _angles(name == "edge"))
     if zeros.everywhere:
         reasons.append("every c is a fixed point")
         return Correlations(None, chi_1, None, name, reasons)
     points = [_correlation_point(layer, q, theta) for theta in zeros.at]
+    points += [_touching(_correlation_point(layer, q, theta)) for theta in zeros.touching]
     if zeros.ends_in_zero:
         points.append(_correlation_point(layer, q, pi))
     points.append(FixedPoint(1.0, chi_1, chi_1 is not None and chi_1 <= 1 + EDGE))
@@ -500,6 +512,7 @@ def _value(answer: Any) -> Number:
 
 class Zeros(NamedTuple):
     at: list[float]
+    touching: list[float]
     everywhere: bool
     ends_in_zero: bool
     last: float  # the last value that is not zero within NOISE
@@ -517,17 +530,16 @@ def _zeros(f: Callable[[Array], Array], grid: Array) -> Zeros:
     grid, values = grid[known], values[known]
     clear = np.flatnonzero(np.abs(values) > NOISE)
     if not len(clear):
-        return Zeros([], True, True, 0.0)
-    at = []
+        return Zeros([], [], True, True, 0.0)
+    at, touching = [], []
     for i, j in pairwise(clear):
-        exact = np.flatnonzero(np.abs(values[i + 1 : j]) <= 16 * ROUNDING)
-        if len(exact) == 1:
-            at.append(float(grid[i + 1 + exact[0]]))
-        elif np.sign(values[i]) != np.sign(values[j]):
-            at.append(_crossing(f, grid[i], grid[j]))
+        if np.sign(values[i]) != np.sign(values[j]):
+            exact = np.flatnonzero(np.abs(values[i + 1 : j]) <= 16 * ROUNDING)
+            alone = len(exact) == 1
+            at.append(float(grid[i + 1 + exact[0]]) if alone else _crossing(f, grid[i], grid[j]))
         elif j > i + 1:
-            at.append(float(grid[i + 1 + np.argmin(np.abs(values[i + 1 : j]))]))
-    return Zeros(at, False, bool(clear[-1] < len(grid) - 1), float(values[clear[-1]]))
+            touching.append(float(grid[i + 1 + np.argmin(np.abs(values[i + 1 : j]))]))
+    return Zeros(at, touching, False, bool(clear[-1] < len(grid) - 1), float(values[clear[-1]]))
 
 
 def _crossing(f: Callable[[Array], Array], low: float, high: float) -> float:

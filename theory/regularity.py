@@ -59,9 +59,12 @@ def check_finite(tree: Expression) -> None:
     """
     for node in reversed(list(walk(tree))):
         for argument, condition in _conditions(node):
-            point = _failure(argument, condition)
+            point, certain = _failure(argument, condition)
             if point is not None:
-                raise DescriptionError(f"{_shown(node)} is not finite at x = {float(point):.6g}")
+                raise DescriptionError(
+                    f"{_shown(node)} is not finite at x = {float(point):.6g}"
+                    f"{'' if certain else ', to double precision'}"
+                )
     with np.errstate(all="ignore"):
         if not np.isfinite(evaluate_tree(tree, np.linspace(-1, 1, 21))).any():
             raise DescriptionError(f"{_shown(tree)} has no finite value for x in [-1, 1]")
@@ -130,21 +133,21 @@ def _conditions(node: Expression) -> Iterator[tuple[Expression, str]]:
             yield a, "!= 0"
 
 
-def _failure(argument: Expression, condition: str) -> Fraction | float | None:
-    """A point where the condition on the argument fails, if one is found."""
+def _failure(argument: Expression, condition: str) -> tuple[Fraction | float | None, bool]:
+    """A point where the condition on the argument fails, if one is found; and if it is certain."""
     allowed = {"> 0": (1,), ">= 0": (0, 1), "!= 0": (-1, 1)}[condition]
     try:
         if not depends_on_x(argument):
-            return None if _sign(constant(argument)) in allowed else Fraction(0)
+            return (None if _sign(constant(argument)) in allowed else Fraction(0)), True
         signs = _signs(argument)
     except NotPolynomial:
-        return decide(argument, condition).fails_at
+        return decide(argument, condition)[1:]
     points = zip(signs.points + signs.samples, signs.at_points + signs.at_samples, strict=True)
     failing = [point for point, sign in points if sign not in allowed]
     if not failing:
-        return None
+        return None, True
     nice = [point for point in NICE if _sign(value(argument, point)) not in allowed]
-    return nice[0] if nice else min(failing, key=abs)
+    return (nice[0] if nice else min(failing, key=abs)), True
 
 
 @lru_cache(maxsize=256)

@@ -136,6 +136,7 @@ def orthant(h: Number, k: Number, dl: Number, op: Number) -> Number:
 
 def _orthant_by_owen(h: Number, k: Number, dl: Number, op: Number) -> Number:
     s = np.sqrt(dl * op)
+    h, k = (np.where(np.abs(x) < 1e-150, 0.0, x) for x in (h, k))
     at_zero = np.arctan2(s, np.where(dl < op, dl - 1, 1 - op)) / (2 * np.pi)
     sides = np.sign(h) * np.sign(k)
     opposite = (sides < 0) | ((sides == 0) & (h + k < 0))

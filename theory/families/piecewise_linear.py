@@ -367,10 +367,17 @@ def _jumps_times_jumps(m: Any, pieces: Pieces, pair: Pair) -> Number:
     for t, jump in points:
         for other, leap in points:
             h, k = _standard(m, pair.m1 - t, sigma), _standard(m, pair.m2 - other, tau)
-            if np.any(((pair.dl == 0) & (h == k)) | ((pair.op == 0) & (h == -k))):
+            if _coincide(m, h, k, pair):
                 raise DoesNotExist(COINCIDENT)
             total = total + jump * leap * joint_density(m, h, k, pair.dl, pair.op)
     return divided(m, total, sigma * tau)
+
+
+def _coincide(m: Any, h: Number, k: Number, pair: Pair) -> bool:
+    """Whether u at one point mass means v at the other, as far as rounding can tell."""
+    slack = 8 * (np.finfo(float).eps if m is FLOATS else m.context.eps) * m.absolute(h)
+    equal = (pair.dl == 0) & (m.absolute(h - k) <= slack)
+    return bool(np.any(equal | ((pair.op == 0) & (m.absolute(h + k) <= slack))))
 
 
 def pieces_kernel(make: Callable[..., Pieces]) -> Kernel:
@@ -421,7 +428,7 @@ def opposite_angle(pair: Pair) -> Number:
 def _angle(pair: Pair, product: Number, twice_cosine: Number) -> Number:
     m = of(*pair)
     if isinstance(m, Symbols):
-        return m.angle(m.sqrt(pair.determinant), product, m.sqrt(pair.a * pair.b))
+        return m.angle(_sine(m, pair), product, m.sqrt(pair.a * pair.b))
     return m.angle(m.sqrt(pair.dl * pair.op), twice_cosine / 2, 1)
 
 
@@ -443,7 +450,7 @@ def arc_cosine(pair: Pair) -> Number:
     """
     m = of(*pair)
     if isinstance(m, Symbols):
-        return (m.sqrt(pair.determinant) + pair.r * opposite_angle(pair)) / (2 * m.pi)
+        return (_sine(m, pair) + pair.r * opposite_angle(pair)) / (2 * m.pi)
     psi = opposite_angle(pair)
     below = pair.op * psi - m.angle_minus_sine(psi)
     return m.sqrt(pair.a * pair.b) * below / (2 * m.pi)
@@ -490,8 +497,14 @@ def arc_sine(pair: Pair) -> Number:
     1/3
     """
     m = of(*pair)
-    root = m.sqrt(pair.a * pair.b)
-    return 2 / m.pi * m.arcsine(pair.r, m.sqrt(pair.determinant), root)
+    return 2 / m.pi * m.arcsine(pair.r, _sine(m, pair), m.sqrt(pair.a * pair.b))
+
+
+def _sine(m: Any, pair: Pair) -> Number:
+    """Root of the determinant, which itself may underflow."""
+    if isinstance(m, Symbols):
+        return m.sqrt(pair.determinant)
+    return m.sqrt(pair.a) * m.sqrt(pair.b) * m.sqrt(pair.dl * pair.op)
 
 
 def absolute_dual(pair: Pair) -> Number:
@@ -504,7 +517,7 @@ def absolute_dual(pair: Pair) -> Number:
     1
     """
     m = of(*pair)
-    return 2 / m.pi * m.sqrt(pair.determinant) + pair.r * arc_sine(pair)
+    return 2 / m.pi * _sine(m, pair) + pair.r * arc_sine(pair)
 
 
 def absolute_gap(pair: Pair) -> Number:
@@ -586,7 +599,7 @@ def _density_at_zero(law: Law) -> Number:
 
 def _density_at_origin(pair: Pair) -> Number:
     m = of(*pair)
-    root = 2 * m.pi * m.sqrt(pair.determinant)
+    root = 2 * m.pi * _sine(m, pair)
     if isinstance(m, Symbols):
         return 1 / root
     if not np.all(root > 0):
