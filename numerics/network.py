@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numerics.activations import evaluate
+from numerics.activations import check_gradient, evaluate
 from numerics.layers import operation
 from theory.architecture import DescriptionError, Network, NoNormalization, NotCovered
 
@@ -68,6 +68,7 @@ def draw_inputs(
 
 def propagate(network: Network, parameters: Parameters, inputs: np.ndarray) -> Forward:
     """Run the networks on inputs of shape (n, N, M_0) or (N, M_0), up to the linear outputs."""
+    check_gradient(network.activation)
     for scheme in network.layers or ():
         if not isinstance(scheme, NoNormalization):
             raise NotCovered(f"{scheme.kind} in a hidden layer (covered: none)")

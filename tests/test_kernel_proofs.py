@@ -72,9 +72,8 @@ def alterations(proof, path, expression):
     """
     if isinstance(expression, Result):
         ends = {lemma.name: lemma.steps[-1].states for lemma in proof.lemmas[: path[0]]}
-        right = ends[expression.name]
         numbers = {name: end for name, end in ends.items() if not isinstance(end, sp.Tuple)}
-        return [Result(name) for name, end in numbers.items() if end != right]
+        return [Result(name) for name, end in numbers.items() if end != ends[expression.name]]
     if path[1] == "definition" and proof.lemmas[path[0]].steps[0].states == 0:
         return [expression + 1]
     if isinstance(expression, sp.Tuple):

@@ -194,8 +194,16 @@ def test_no_module_imports_by_a_computed_name(module):
 
 def test_imported_libraries_are_the_declared_dependencies():
     used = {name.split(".")[0] for module in FILES for name, _ in imports_of(module)}
-    declared = {re.match("[a-z]+", line)[0] for line in PROJECT["project"]["dependencies"]}
-    assert used - set(sys.stdlib_module_names) - set(PACKAGES) == declared
+    project = PROJECT["project"]
+    declared = {re.match("[a-z]+", line)[0] for line in project["dependencies"]}
+    optional = {"python-flint": "flint", "matplotlib": "matplotlib"}
+    extras = {
+        optional[re.match("[a-z-]+", line)[0]]
+        for lines in project["optional-dependencies"].values()
+        for line in lines
+    }
+    outside = used - set(sys.stdlib_module_names) - set(PACKAGES)
+    assert outside - extras == declared
 
 
 # Names of the packages
@@ -324,7 +332,7 @@ def test_readme_names_options_of_the_command(line, capsys):
         main([command, "--help"])
     assert ended.value.code == 0
     assert {word for word in words if word.startswith("--")} <= set(
-        re.findall(r"--\w+", capsys.readouterr().out)
+        re.findall(r"--[\w-]+", capsys.readouterr().out)
     )
 
 

@@ -143,9 +143,9 @@ FLOATS = Floats()
 
 @cache
 def precise(digits: int) -> Precise:
-    """The namespace of mpmath numbers with this many digits, and a reserve of 15."""
+    """The namespace of mpmath numbers with this many digits (15 at least), and a reserve of 15."""
     context = mpmath.MPContext()
-    context.dps = digits + 15
+    context.dps = max(digits, 15) + 15
     return _home(context)
 
 

@@ -153,7 +153,7 @@ def span(sampled: Sampled, law: Law, powers: tuple[tuple[int, int], ...]) -> Spa
         points = law.m + sigma * arrays.array(grid)
         sizes = arrays.logarithm(sampled(points))
         inside = np.abs(grid) <= limit
-        for point in points[inside][np.isinf(sizes[:, inside]).any(axis=0) & (sizes[0, inside] > 0)]:
+        for point in points[inside & np.isposinf(sizes).any(axis=0)]:
             _refuse(sampled.activation, point)
         finite = _finite_part(grid, sizes)
         heights = [k * sizes[i, finite] - grid[finite] ** 2 / 2 for i, k in powers]
@@ -220,10 +220,12 @@ def noise(sampled: Sampled, law: Law, where: Span) -> np.ndarray:
 
 
 def _ratio(error: np.ndarray, size: np.ndarray, weight: np.ndarray) -> float:
-    top = np.max(np.abs(size) * np.sqrt(weight))
-    if top == 0:
-        return 0.0
-    return float(np.sqrt(np.sum(weight * (error / top) ** 2) / np.sum(weight * (size / top) ** 2)))
+    """Root mean squares, scaled so that nothing overflows."""
+    counted, off = np.abs(size) * np.sqrt(weight), np.abs(error) * np.sqrt(weight)
+    top = np.max(counted)
+    if not np.isfinite(top) or not np.isfinite(off).all():
+        return inf
+    return float(np.linalg.norm(off / top) / np.linalg.norm(counted / top)) if top else 0.0
 
 
 def line_rows(names: tuple[str, ...], phi: np.ndarray, xi: np.ndarray) -> np.ndarray:

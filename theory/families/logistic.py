@@ -229,8 +229,8 @@ def _accuracy(m: Any) -> int:
 
 
 def _gauss_count(m: Any, spare: int) -> int:
-    """Nodes measured to give the accuracy less the spare digits: 16 for 17, 41 for 34."""
-    return max(6, ceil(16 * ((_accuracy(m) - spare) / 17) ** 1.35))
+    """Nodes measured to give the accuracy less the spare digits, and one more: 17 for 17."""
+    return max(6, ceil(16 * (max(0, _accuracy(m) - spare) / 17) ** 1.35) + 1)
 
 
 @cache
