@@ -88,7 +88,8 @@ def _pair(options: argparse.Namespace, digits: int | None) -> Pair:
     given = {name: getattr(options, name) for name in CORRELATIONS}
     correlation = {name: _number(name, text) for name, text in given.items() if text is not None}
     if len(correlation) == 1:
-        correlation = _within_range(*correlation.items(), a, b)
+        ((name, value),) = correlation.items()
+        correlation = _within_range(name, value, a, b)
     m = FLOATS if digits is None else precise(digits)
     means = {name: _number(name, getattr(options, name)) for name in ("mean1", "mean2")}
     centred = not any(means.values())
@@ -100,9 +101,8 @@ def _pair(options: argparse.Namespace, digits: int | None) -> Pair:
     )
 
 
-def _within_range(item: tuple[str, Fraction], a: Fraction, b: Fraction) -> dict[str, Fraction]:
+def _within_range(name: str, value: Fraction, a: Fraction, b: Fraction) -> dict[str, Fraction]:
     """Refuse what no pair has; a rounding error beyond the end is the end."""
-    name, value = item
     if a * b == 0 and name == "q12" and value == 0:
         return {"c": value}
     root = Fraction(sqrt(a * b))

@@ -196,9 +196,8 @@ def test_imported_libraries_are_the_declared_dependencies():
     used = {name.split(".")[0] for module in FILES for name, _ in imports_of(module)}
     project = PROJECT["project"]
     declared = {re.match("[a-z]+", line)[0] for line in project["dependencies"]}
-    optional = {"python-flint": "flint", "matplotlib": "matplotlib"}
     extras = {
-        optional[re.match("[a-z-]+", line)[0]]
+        re.match("[a-z]+", line)[0]
         for lines in project["optional-dependencies"].values()
         for line in lines
     }

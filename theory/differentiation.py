@@ -104,10 +104,7 @@ class _Walk:
         self, function: str, left: tuple[Number, Any], right: tuple[Number, Any]
     ) -> tuple[Number, Number | None]:
         (a, da), (b, db) = left, right
-        if function in OPERATORS:
-            y = OPERATORS[function](a, b)
-        else:
-            y = self.apply(function, a, b)
+        y = OPERATORS[function](a, b) if function in OPERATORS else self.apply(function, a, b)
         if da is None and db is None:
             return y, None
         zero = self.m.number(0)

@@ -114,17 +114,23 @@ def _moments_by_quadrature(activation: Activation, pair: Pair) -> Moments:
     parts = np.broadcast_arrays(*pair) if m is FLOATS else pair
     if m is FLOATS and parts[0].ndim:
         each = [
-            _moments_by_quadrature(activation, Pair(*map(float, values), 0, 0))
-            for values in zip(*(part.ravel() for part in parts[:5]), strict=True)
+            _moments_by_quadrature(
+                activation, Pair(float(a), float(b), float(r), float(dl), float(op))
+            )
+            for a, b, r, dl, op in zip(*(part.ravel() for part in parts[:5]), strict=True)
         ]
         return Moments(*(np.reshape(column, parts[0].shape) for column in zip(*each, strict=True)))
     found = integrals(activation, pair, m)
-    for answer in found.values():
-        if isinstance(answer, OutOfRegime):
-            raise answer
-    first, second = found["second"].value, found["dual"].value
-    slope, slopes = found["derivative_second"].value, found["derivative_dual"].value
+    first, second, slope, slopes = (
+        _given(found[name]) for name in ("second", "dual", "derivative_second", "derivative_dual")
+    )
     return Moments(first, second, first - second, slope, slopes, slope - slopes)
+
+
+def _given(answer: Any) -> Number:
+    if isinstance(answer, Exception):
+        raise answer
+    return answer.value
 
 
 def _gap_by_price(kernel: Kernel, pair: Pair, difference: Number) -> Number:
@@ -206,6 +212,6 @@ def _scale(name: str, value: Number, own: Any, other: Any) -> Number:
 
 
 def _answer(answer: Any) -> Quantity:
-    if isinstance(answer, OutOfRegime):
+    if isinstance(answer, Exception):
         return Quantity(None, None, "quadrature", str(answer))
     return Quantity(answer.value, answer.error, "quadrature")

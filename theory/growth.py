@@ -145,7 +145,7 @@ def missing_of_one(activation: Activation, law: Law) -> dict[str, DoesNotExist]:
     if any(one.jump for one in sampled.breaks):
         at = next(one.at for one in sampled.breaks if one.jump)
         found["derivative_second"] = DoesNotExist(
-            f"E phi'(u)^2 diverges: phi jumps at x = {float(at):.6g}, and phi' is a point mass there"
+            f"E phi'(u)^2 diverges: phi jumps at x = {float(at):.6g}, phi' is a point mass there"
         )
     for one in sampled.breaks:
         for name, power in (("derivative_mean", 1), ("derivative_second", 2)):

@@ -114,7 +114,9 @@ def centred_outputs(scheme: Scheme, o: Outputs) -> Statistics:
         fisher.centred_second_moment(o.gap, o.N, o.C, o.P, o.noise),
         (Mode(bulk, o.C * (o.N - 1), "bulk"), Mode(0 * bulk, o.C, "uniform")),
         largest,
-        "" if fixed else "the edge of the bulk is not covered yet; "
+        ""
+        if fixed
+        else "the edge of the bulk is not covered yet; "
         "the bounds have their constants c_1 and c_2 set to 0",
     )
 

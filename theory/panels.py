@@ -130,7 +130,7 @@ def line_panels(
     tolerance: float,
     known: np.ndarray | None = None,
 ) -> Settled:
-    """The integrals over one sample; ``known`` panels, of a coarser arithmetic, are started from."""
+    """The integrals over one sample; ``known`` panels of a coarser arithmetic are a start."""
     arrays = sampled.arrays
     sigma = arrays.m.sqrt(law.a)
     kinks = sampled.standard(law, sampled.kinks)
@@ -226,10 +226,9 @@ class Plane:
 
     def given(self, o: np.ndarray, order: int) -> np.ndarray:
         """The inner integrals at points of the outer variable."""
-        found = np.concatenate(
+        return np.concatenate(
             [self._given(part, order) for part in np.array_split(o, 1 + o.size // 64)], axis=1
         )
-        return found
 
     def _given(self, o: np.ndarray, order: int) -> np.ndarray:
         arrays = self.sampled.arrays

@@ -23,10 +23,10 @@ import numpy as np
 from theory.errors import DescriptionError, OutOfRegime
 from theory.families.kernel import DoesNotExist, Integral, Kernel
 from theory.growth import DUALS, POWERS, growth, missing, missing_of_one
-from theory.mathematics import FLOATS, Number, of, precise
-from theory.panels import Feature, Plane, features, line_panels, plane_panels
+from theory.mathematics import FLOATS, Number, precise
 from theory.pair import Law, Pair
-from theory.sampling import Inaccurate, NotConverged, Sampled, Span, core, noise, span
+from theory.panels import Feature, Plane, features, line_panels, plane_panels
+from theory.sampling import Inaccurate, NotConverged, Sampled, Span, core, noise, plane_span, span
 from theory.trapezoid import Rows, coarsest_step, line, plane, refined
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ __all__ = ["Estimate", "NotConverged", "integrals", "one_sample", "quadrature_ke
 TOLERANCE = 1e-12
 SAFETY, ROUNDINGS = 4, 32
 STEIN = {"stein": "derivative_mean", "stein_second": "xi_slope"}  # by parts, directly
+SQUARES = ("second", "derivative_second")
 UNDECLARED, UNSEEN = 1e-6, 1e-9
 MULTIPLICATION = 1.5e-6  # seconds for one in mpmath
 
@@ -73,7 +74,7 @@ def integrals(activation: Activation, pair: Pair, m: Any = FLOATS) -> dict[str, 
 
     >>> from theory.activations import Activation
     >>> found = integrals(Activation.from_expression("x**2"), Pair.at(1.0, c=0.5))
-    >>> round(found["dual"].value, 12), found["dual"].error < 1e-11
+    >>> round(float(found["dual"].value), 12), float(found["dual"].error) < 1e-11
     (1.5, True)
     """
     pair = Pair(*(m.number(value) for value in pair))
@@ -166,7 +167,9 @@ def _line_in(activation: Activation, law: Law, m: Any, plan: OneSample | None) -
         raise Inaccurate(f"phi has rounding errors of {max(ratio):.1e}")
     names += _checks(names)
     step, edges, rows = _by_trapezoid_or_panels(sampled, law, tuple(names), where, plan)
-    found = {name: _estimate(m, *row) for name, row in zip(names, zip(*rows, strict=True))}
+    found = {
+        name: _estimate(m, *row) for name, row in zip(names, zip(*rows, strict=True), strict=True)
+    }
     sizes = dict(zip(names, rows.sizes, strict=True))
     answers, slope = _with_point_masses(sampled, law, found, sizes, ratio)
     if plan is not None:
@@ -187,7 +190,7 @@ def _by_trapezoid_or_panels(
     goal = tolerance(sampled.m)
     if not sampled.breaks and (plan is None or plan.step is not None):
         try:
-            if plan is not None:
+            if plan is not None and plan.step is not None:
                 start = plan.step
             elif sampled.m is FLOATS:
                 start = coarsest_step(sampled, law, names, where, goal)
@@ -225,9 +228,7 @@ def _with_point_masses(
         return answers, None
     density = sampled.arrays.density
     masses = [(xi, jump * density(xi)) for xi, jump in _jumps(sampled, law)]
-    answers["derivative_mean"] = slope._replace(
-        value=slope.value + sum(mass for _, mass in masses)
-    )
+    answers["derivative_mean"] = slope._replace(value=slope.value + sum(mass for _, mass in masses))
     if "stein" in found:
         sigma = sampled.m.sqrt(law.a)
         for (by_parts, direct), power in zip(STEIN.items(), (0, 1), strict=True):
@@ -393,7 +394,7 @@ def _compare_squares(rows: Rows, names: tuple[str, ...], checks: dict[str, Numbe
         if abs(value - right) > UNSEEN * right:
             gap = float(abs(value / right - 1))
             raise NotConverged(
-                f"the quadrature has not converged: in two dimensions the {name} is off by {gap:.1e}"
+                f"the quadrature has not converged: in two dimensions {name} is off by {gap:.1e}"
             )
 
 
@@ -416,7 +417,7 @@ def _plane_rows(
     floors: list[Number],
     edges: np.ndarray | None,
 ) -> tuple[Rows, np.ndarray | None]:
-    goal, box = tolerance(sampled.m), _box(sampled.activation, pair, lines)
+    goal, box = tolerance(sampled.m), _box(sampled, pair, lines)
     steps = [one.step for one in lines if one.step is not None]
     if len(steps) == 2 and edges is None:
         try:
@@ -448,21 +449,24 @@ def _floor(m: Any, lines: tuple[OneSample, OneSample], name: str) -> Number:
 
 
 def _box(
-    activation: Activation, pair: Pair, lines: tuple[OneSample, OneSample]
+    sampled: Sampled, pair: Pair, lines: tuple[OneSample, OneSample]
 ) -> tuple[Span, Span]:
-    """Where the integrand counts in x and y, from where phi(u)^2 and phi(v)^2 do."""
-    whole = [Span(0.0, 0.0), Span(0.0, 0.0)]
-    shares = float(pair.op) / 2, float(pair.dl) / 2
-    rate = max(one.fastest for one in growth(activation)) * float(max(pair.a, pair.b))
+    """Where the integrand counts in x and y.
+
+    It does where phi(u)^2 and phi(v)^2 do: on balls around points of the lines of u and of v. If
+    those have no integral, the integrand itself is looked at.
+    """
+    if any(isinstance(one.answers[name], DoesNotExist) for one in lines for name in SQUARES):
+        orders = [order for _, (_, order) in DUALS.items()]
+        if any(rate.fastest > 0 for rate in growth(sampled.activation)):
+            return plane_span(sampled, pair, orders)
+    radius = core(sampled.arrays.digits)
+    whole = [Span(-radius, radius), Span(-radius, radius)]
+    slopes = (float(pair.op) / 2) ** 0.5, (float(pair.dl) / 2) ** 0.5
     for sign, one in zip((1, -1), lines, strict=True):
-        low, high = one.where
-        across = min(-low, high)  # no less than the core
-        for axis, (share, other) in enumerate((shares, shares[::-1])):
-            at = (low + high) / 2 * share**0.5 * (sign if axis else 1)
-            reach = (share * ((high - low) / 2) ** 2 + other * across**2) ** 0.5
-            if rate > 0:
-                reach /= max(1 - 4 * rate * share, 1e-4) ** 0.5
-            whole[axis] = whole[axis].joined(Span(at - reach, at + reach))
+        for axis, slope in enumerate((slopes[0], sign * slopes[1])):
+            ends = slope * (one.where.low + radius), slope * (one.where.high - radius)
+            whole[axis] = whole[axis].joined(Span(min(ends) - radius, max(ends) + radius))
     return whole[0], whole[1]
 
 
@@ -519,7 +523,7 @@ def seconds(activation: Activation, pair: Pair, digits: int) -> float:
     finer = (digits + 3) / 12
     steps = [one.step for one in lines if one.step is not None]
     if len(steps) == 2:
-        box = _box(activation, floats, (lines[0], lines[1]))
+        box = _box(Sampled(activation, FLOATS), floats, (lines[0], lines[1]))
         scale = core(digits) / core(15)
         across = [(axis.high - axis.low) * scale * finer / min(steps) for axis in box]
         nodes = across[0] * across[1] * float(floats.op * floats.dl) ** 0.5 / 2 + 100 * sum(across)

@@ -308,7 +308,9 @@ def _waves_in(m: Any, terms: tuple[Wave, ...]) -> Kernel:
         [
             Term(
                 tuple(m.number(c) for c in wave.coefficients),
-                *(m.number(part) for part in (wave.p, wave.t, wave.omega)),
+                m.number(wave.p),
+                m.number(wave.t),
+                m.number(wave.omega),
                 m.number(wave.phase) - wave.quarters * m.pi / 2,
             )
             for wave in terms
@@ -317,8 +319,8 @@ def _waves_in(m: Any, terms: tuple[Wave, ...]) -> Kernel:
 
 
 def _pieces_in(m: Any, pieces: Pieces) -> Kernel:
-    *lists, value = pieces
-    numbers = Pieces(*(tuple(map(m.number, numbers)) for numbers in lists), m.number(value))
+    kinks, slopes, jumps = (tuple(map(m.number, part)) for part in pieces[:3])
+    numbers = Pieces(kinks, slopes, jumps, m.number(pieces.value))
     return pieces_kernel(lambda: numbers)
 
 

@@ -2,7 +2,6 @@ r"""An activation as the quadrature sees it: values at many points, their range,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf, isfinite, log, sqrt
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
 CORE, WIDEST, FARTHEST = 9.0, 40.0, 3000.0
 PROBES = 32
+LEAST = -1e4
 OFFSET = 0.0135  # keeps a grid off the kinks
 UNDEFINED = (ArithmeticError, ValueError, TypeError)
 
@@ -172,7 +172,7 @@ def span(sampled: Sampled, law: Law, powers: tuple[tuple[int, int], ...]) -> Spa
 def _refuse(activation: Activation, point: Number) -> None:
     """Whether phi is undefined at the point, or only beyond the numbers at hand."""
     exact = Sampled(activation, precise(30))
-    value, slope = exact(exact.arrays.array([point]))[:, 0]
+    value, _ = exact(exact.arrays.array([point]))[:, 0]
     where = f"at x = {float(point):.6g}"
     if not isfinite(value):
         raise DescriptionError(
@@ -200,6 +200,47 @@ def _counting(grid: np.ndarray, height: np.ndarray, limit: float, digits: int) -
     return Span(float(grid[counts[0] - 1]), float(grid[counts[-1] + 1]))
 
 
+def plane_span(sampled: Sampled, pair: Pair, orders: list[int]) -> tuple[Span, Span]:
+    r"""Where phi(u) phi(v) or phi'(u) phi'(v) counts in the coordinates of u + v and u - v."""
+    arrays = sampled.arrays
+    alpha, beta = sqrt(float(pair.op) / 2), sqrt(float(pair.dl) / 2)
+    widest = core(arrays.digits)
+    while widest < FARTHEST:
+        widest *= 2
+        line = np.linspace(-1.5 * widest, 1.5 * widest, 16001 if arrays.m is FLOATS else 1601)
+        line += OFFSET * (line[1] - line[0]) * bool(sampled.breaks)
+        u, v = (
+            arrays.logarithm(sampled(law.m + arrays.m.sqrt(law.a) * arrays.array(line)))
+            for law in (pair.u, pair.v)
+        )
+        x, y = np.meshgrid(*[np.linspace(-widest, widest, 301)] * 2, indexing="ij")
+        found = []
+        for order in orders:
+            with np.errstate(invalid="ignore"):
+                height = np.interp(alpha * x + beta * y, line, np.maximum(u[order], LEAST))
+                height += np.interp(alpha * x - beta * y, line, np.maximum(v[order], LEAST))
+                height -= (x**2 + y**2) / 2
+            if not np.isfinite(height).all():
+                raise Inaccurate("phi exceeds the numbers at hand where it counts")
+            counts = height > np.max(height) - log(10) * (arrays.digits + 4)
+            found += [_bounds(x[:, 0], counts.any(axis=1)), _bounds(x[:, 0], counts.any(axis=0))]
+        if None not in found:
+            spans = [one for one in found if one is not None]
+            across, along = spans[0], spans[1]
+            for one, other in zip(spans[2::2], spans[3::2], strict=True):
+                across, along = across.joined(one), along.joined(other)
+            return across, along
+    raise Inaccurate("phi grows too fast for the range of the quadrature")
+
+
+def _bounds(grid: np.ndarray, counts: np.ndarray) -> Span | None:
+    """The range of what counts, with a margin; None if it reaches an end."""
+    index = np.flatnonzero(counts)
+    if index[0] == 0 or index[-1] == grid.size - 1:
+        return None
+    return Span(float(grid[index[0] - 1]), float(grid[index[-1] + 1]))
+
+
 def noise(sampled: Sampled, law: Law, where: Span) -> np.ndarray:
     """The rounding errors of phi and of phi' in float64, each relative to its own size.
 
@@ -214,7 +255,10 @@ def noise(sampled: Sampled, law: Law, where: Span) -> np.ndarray:
     exact = Sampled(sampled.activation, precise(30))
     right = exact(exact.arrays.array(points))
     with np.errstate(over="ignore", under="ignore"):
-        size, error = right.astype(float), (right - exact.arrays.array(sampled(points))).astype(float)
+        size, error = (
+            right.astype(float),
+            (right - exact.arrays.array(sampled(points))).astype(float),
+        )
         weight = np.exp(-(xi**2) / 2)
         return np.array([_ratio(e, s, weight) for e, s in zip(error, size, strict=True)])
 

@@ -16,11 +16,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil, floor, log, pi, sqrt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from theory.mathematics import FLOATS, Number
+from theory.mathematics import Number
 from theory.pair import Law, Pair
 from theory.sampling import Inaccurate, NotConverged, Sampled, Span, line_rows, plane_rows
 
@@ -164,12 +164,13 @@ def plane(
     def rule(step: float) -> tuple[np.ndarray, np.ndarray]:
         grid = lattice(sampled, pair, step, widest * min(1.0, step / coarsest))
         k, wx = _axis(sampled, box[0], grid.x)
-        l, wy = _axis(sampled, box[1], grid.y)  # noqa: E741
+        l, wy = _axis(sampled, box[1], grid.y)
         if k.size * l.size > MAX_NODES:
             raise NotConverged(f"{k.size} x {l.size} nodes needed")
         u = _Table(sampled, pair.u, grid, k, l)
         v = _Table(sampled, pair.v, grid, k, -l)
-        values = sizes = 0
+        values: Any = 0
+        sizes: Any = 0
         chunk = max(1, CHUNK // l.size)
         for start in range(0, k.size, chunk):
             part = slice(start, start + chunk)
@@ -182,7 +183,7 @@ def plane(
     return rule
 
 
-def _axis(sampled: Sampled, where: Span, step: Number) -> tuple[np.ndarray, np.ndarray]:
+def _axis(sampled: Sampled, where: Span, step: Any) -> tuple[np.ndarray, Any]:
     """Indices of the nodes along one axis, and their weights."""
     if step == 0:
         return np.zeros(1, dtype=int), sampled.arrays.array([1])
