@@ -17,7 +17,14 @@ from hypothesis import strategies as st
 
 from theory.errors import DescriptionError
 from theory.families import normal, piecewise_linear, relu_power
-from theory.families.elu import ELU, SELU
+from theory.families.elu import (
+    ELU,
+    SELU,
+    elu_derivative_dual,
+    elu_derivative_mean,
+    elu_dual,
+    elu_mean,
+)
 from theory.families.kernel import DoesNotExist, Kernel
 from theory.families.piecewise_linear import (
     ABSOLUTE,
@@ -246,13 +253,13 @@ def pairs(draw, equal=False, opposite=True):
     return Pair.at(a, b, **{side: near}, mean1=m1, mean2=m2)
 
 
-def _scales(kernel, parameters, pair):
-    sizes = (
-        sqrt(float(_value(kernel, name, pair.u, parameters) or 0))
-        * sqrt(float(_value(kernel, name, pair.v, parameters) or 0))
-        for name in ("second", "derivative_second")
-    )
-    return dict(zip(TWO, sizes, strict=True))
+def _scale(kernel, parameters, pair, name, value):
+    """The geometric mean of the second moments; without them the size of value and of its parts."""
+    second = "derivative_second" if name.startswith("derivative") else "second"
+    squares = [_value(kernel, second, law, parameters) for law in (pair.u, pair.v)]
+    if None not in squares:
+        return sqrt(float(squares[0])) * sqrt(float(squares[1]))
+    return max(abs(value), (1 + 1 / sqrt(pair.a)) * (1 + 1 / sqrt(pair.b)))
 
 
 def _value(kernel, name, law, parameters):
@@ -268,12 +275,11 @@ def _value(kernel, name, law, parameters):
 def test_dual_is_symmetric_and_bounded(entry, pair):
     kernel, parameters, *_ = ENTRIES[entry]
     swapped = pair._replace(a=pair.b, b=pair.a, m1=pair.m2, m2=pair.m1)
-    scales = _scales(kernel, parameters, pair)
     for name in TWO:
         value = _value(kernel, name, pair, parameters)
         if value is None:
             continue
-        scale = scales[name] or abs(value)
+        scale = _scale(kernel, parameters, pair, name, value)
         assert abs(value) <= scale * (1 + 1e-13) + 1e-300
         other = getattr(kernel, name)(swapped, **parameters)
         assert other == pytest.approx(value, rel=0, abs=1e-13 * scale + 1e-300)
@@ -285,11 +291,10 @@ def test_dual_is_symmetric_and_bounded(entry, pair):
 def test_dual_of_independent_samples_is_the_product_of_means(entry, pair):
     kernel, parameters, *_ = ENTRIES[entry]
     pair = Pair.at(pair.a, pair.b, c=0.0, mean1=pair.m1, mean2=pair.m2)
-    scales = _scales(kernel, parameters, pair)
     for name, mean in zip(TWO, ONE, strict=False):
         left, right = (getattr(kernel, mean)(law, **parameters) for law in (pair.u, pair.v))
         value = getattr(kernel, name)(pair, **parameters)
-        scale = scales[name] or abs(left * right)
+        scale = _scale(kernel, parameters, pair, name, value)
         assert value == pytest.approx(left * right, rel=0, abs=1e-14 * scale + 1e-300)
 
 
@@ -315,8 +320,8 @@ def test_dual_at_correlation_one_and_minus_one_is_an_integral_of_one_sample(entr
     pair = Pair.at(pair.a, pair.b, **side, mean1=m1, mean2=m2)
     breaks = [(t - m1) / a for t in kinks] + [sign * (t - m2) / b for t in kinks] + [0.0]
     expected = _line(lambda x: phi(m1 + a * x) * phi(m2 + sign * b * x), breaks)
-    scale = _scales(kernel, parameters, pair)["dual"]
     value = kernel.dual(pair, **parameters)
+    scale = _scale(kernel, parameters, pair, "dual", value)
     assert value == pytest.approx(expected, rel=0, abs=1e-12 * scale + 1e-25)
 
 
@@ -336,7 +341,7 @@ def test_slope_of_the_dual_is_the_quadrature_of_phi_prime(label, law):
 
         slope = (8 * (dual(1) - dual(-1)) - dual(2) + dual(-2)) / (12 * h * sqrt(pair.a * pair.b))
         expected = float(row["derivative_dual"][correlation])
-        scale = max(_scales(kernel, parameters, pair).values()) / sqrt(pair.a * pair.b)
+        scale = max(_scale(kernel, parameters, pair, name, 0) for name in TWO)
         assert slope == pytest.approx(expected, rel=1e-7, abs=3e-8 * scale)
 
 
@@ -401,6 +406,19 @@ def test_kernel_matrix_is_positive_semidefinite(entry):
         assert np.diag(matrix) == pytest.approx(np.ones(14), rel=1e-13)
 
 
+@pytest.mark.parametrize("q", [1e-8, 1e-20, 1e-30])
+def test_elu_keeps_its_digits_for_small_variances(q):
+    # E phi(u) and E phi(u) phi(v) grow like q while phi itself is of size sqrt(q)
+    few, many = precise(20), precise(80)
+    pairs = [Pair.at(m.context.mpf(q), c=m.context.mpf(0.25)) for m in (few, many)]
+    for integral in (elu_mean, elu_derivative_mean):
+        value, exact = (integral(pair.u, 1) for pair in pairs)
+        assert float(abs(many.context.mpf(value) / exact - 1)) < 1e-20
+    for integral in (elu_dual, elu_derivative_dual):
+        value, exact = (integral(pair, 1) for pair in pairs)
+        assert float(abs(many.context.mpf(value) / exact - 1)) < 1e-20
+
+
 # Relations between entries
 
 
@@ -413,7 +431,7 @@ def _same_kernel(left, right, pair, factors=(1, 1)):
                 assert first is second
                 continue
             factor = factors[name.startswith("derivative")] ** (2 if "second" in name else power)
-            size = abs(second) if power == 1 else _scales(*right, pair)[name] or abs(second)
+            size = abs(second) if power == 1 else _scale(*right, pair, name, second)
             scale = factor * size
             assert first == pytest.approx(factor * second, rel=1e-12, abs=1e-13 * scale + 1e-300)
 
@@ -441,7 +459,7 @@ def test_homogeneous_activations_scale(entry, degree, pair, factor):
             assert other is None
             continue
         power = factor ** (2 * (degree - (name == "derivative_dual")))
-        scale = _scales(kernel, parameters, pair)[name] or abs(value)
+        scale = _scale(kernel, parameters, pair, name, value)
         # h = m/sqrt(a) is rounded in both, and a density at h = 3 amplifies that
         assert other == pytest.approx(power * value, rel=1e-9, abs=1e-12 * power * scale + 1e-300)
 
@@ -486,7 +504,7 @@ def test_a_stretched_hard_tanh_is_piecewise_linear(pair, factor):
     )
     stretched = {"kinks": (-1 / factor, 1 / factor), "slopes": (0, factor, 0)}
     value = PIECEWISE_LINEAR.dual(moved, **stretched, jumps=(), value=0)
-    scale = _scales(HARD_TANH, {}, pair)["dual"]
+    scale = _scale(HARD_TANH, {}, pair, "dual", 0)
     assert value == pytest.approx(HARD_TANH.dual(pair), rel=1e-10, abs=1e-13 * scale)
 
 
@@ -509,7 +527,7 @@ def test_a_reflected_function_of_reflected_samples_is_the_same(pair):
         if first is None:
             assert second is None
         else:
-            scale = _scales(PIECEWISE_LINEAR, parameters, pair)[name] or abs(first)
+            scale = _scale(PIECEWISE_LINEAR, parameters, pair, name, first)
             assert second == pytest.approx(first, rel=1e-9, abs=1e-13 * scale)
 
 
@@ -638,6 +656,12 @@ def test_two_forms_of_the_orthant_agree(h, k, near, op):
     assert total == pytest.approx(float(value), rel=0, abs=5e-16)
 
 
+def test_the_orthant_near_the_origin_knows_on_which_side_it_is():
+    for h, k in ((1e-300, -1e-300), (-1e-200, 0.0), (0.0, 3e-310)):
+        assert normal.orthant(h, k, 0.5, 1.5) == pytest.approx(1 / 3, abs=1e-15)
+        assert normal.orthant(h, k, 0.0, 2.0) == pytest.approx(0.5, abs=1e-15)
+
+
 def test_derivatives_of_the_orthant_are_its_slopes():
     A, B, r, step = 1.3, 0.6, -0.5, 1e-3
 
@@ -681,8 +705,11 @@ def test_hinge_moments_are_their_integrals_relatively(h):
     rho = start + (x + 1) / 2 * (width + h - start if h > 0 else 40 / (3 - h))
     length = width + h - start if h > 0 else 40 / (3 - h)
     density = np.exp(-((rho - h) ** 2) / 2) / np.sqrt(2 * np.pi) * w * length / 2
+    m, many = precise(15), precise(90)
+    digits, reserve = (normal.hinge_moments(9, one.context.mpf(h)) for one in (m, many))
     for n, value in enumerate(normal.hinge_moments(9, h)):
         assert value == pytest.approx(np.sum(density * rho**n), rel=1e-11)
+        assert float(abs(digits[n] / many.context.mpf(reserve[n]) - 1)) < 1e-26
     assert normal.cdf(h) == pytest.approx(erfc(-h / sqrt(2)) / 2, rel=1e-14)
 
 
