@@ -24,8 +24,9 @@ from theory.sampling import NotConverged, Sampled, Span, line_rows, plane_rows
 from theory.trapezoid import Rows, relative, times
 
 WIDTH, NARROW, ORDER, DENSE = 2.5, 0.5, 16, 32
+FINEST = 1e-5
 MAX_PANELS, MAX_ROUNDS = 3000, 120
-MAX_NODES, MAX_PRECISE_NODES = 10_000_000, 2_000_000
+MAX_NODES, MAX_PRECISE_NODES = 20_000_000, 2_000_000
 
 Integrand = Callable[[np.ndarray], np.ndarray]  # points: rows of weighted values
 
@@ -215,7 +216,7 @@ class Plane:
         for scale, at in scales:
             place = bisect(taken, at)
             near = taken[max(place - 1, 0) : place + 1]
-            if scale < NARROW * WIDTH and all(abs(at - o) > scale / 2 for o in near):
+            if FINEST < scale < NARROW * WIDTH and all(abs(at - o) > 2 * scale for o in near):
                 insort(taken, at)
         fine = [at for at in taken if self.outer.low < at < self.outer.high]
         edges = np.array(sorted({*uniform(self.outer), *fine}))

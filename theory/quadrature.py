@@ -426,18 +426,25 @@ def _plane_rows(
         except NotConverged:
             pass
     one, other = (
-        _features(sampled, law, line) for law, line in zip((pair.u, pair.v), lines, strict=True)
+        _features(sampled, law, line, names)
+        for law, line in zip((pair.u, pair.v), lines, strict=True)
     )
     whole = Plane(sampled, pair, names, box, (one, other))
     settled = plane_panels(whole, floors, goal, edges)
     return settled.rows, settled.edges
 
 
-def _features(sampled: Sampled, law: Law, one: OneSample) -> list[Feature]:
+def _features(sampled: Sampled, law: Law, one: OneSample, names: tuple[str, ...]) -> list[Feature]:
+    """Where phi, and phi' if its integral is among the names, vary fast or have kinks."""
     edges = one.edges
-    if edges is None:
-        names = tuple(name for name in POWERS if isinstance(one.answers[name], Estimate))
-        edges = line_panels(sampled, law, names, one.where, tolerance(sampled.m)).edges
+    if edges is None or "derivative_dual" not in names:
+        orders = {order for name, (_, order) in DUALS.items() if name in names}
+        rows = tuple(
+            name
+            for name, (_, order, _) in POWERS.items()
+            if order in orders and isinstance(one.answers[name], Estimate)
+        )
+        edges = line_panels(sampled, law, rows, one.where, tolerance(sampled.m)).edges
     return features(edges, sampled.standard(law, sampled.kinks))
 
 
@@ -448,9 +455,7 @@ def _floor(m: Any, lines: tuple[OneSample, OneSample], name: str) -> Number:
     return m.sqrt(values[0]) * m.sqrt(values[1]) if len(values) == 2 else m.number(0)
 
 
-def _box(
-    sampled: Sampled, pair: Pair, lines: tuple[OneSample, OneSample]
-) -> tuple[Span, Span]:
+def _box(sampled: Sampled, pair: Pair, lines: tuple[OneSample, OneSample]) -> tuple[Span, Span]:
     """Where the integrand counts in x and y.
 
     It does where phi(u)^2 and phi(v)^2 do: on balls around points of the lines of u and of v. If

@@ -13,7 +13,7 @@ import numpy as np
 from theory.differentiation import Break, breaks, with_derivative
 from theory.errors import DescriptionError
 from theory.mathematics import FLOATS, Number, precise
-from theory.pair import Law
+from theory.pair import Law, Pair
 
 if TYPE_CHECKING:
     from theory.activations import Activation
