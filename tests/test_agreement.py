@@ -171,7 +171,7 @@ def judge(network, samples):
     )
 
 
-def agree_on_drawn_networks(rounds, fixed, examples=7, depths=(2, 3, 4, 5)):
+def agree_on_drawn_networks(rounds, first_seed, examples=7, depths=(2, 3, 4, 5)):
     """As many cases for each activation; one failure stops the run, without a search for others.
 
     Short rounds: beyond ten examples hypothesis varies old ones instead of drawing new ones.
@@ -192,7 +192,7 @@ def agree_on_drawn_networks(rounds, fixed, examples=7, depths=(2, 3, 4, 5)):
         tally["networks"] += sum(rows[0].seeds)
         worst = max(worst, *(abs(row.z) for row in rows))
 
-    for number, name in enumerate([*ACTIVATIONS] * rounds):
+    for number, name in enumerate([*ACTIVATIONS] * rounds, start=first_seed):
         drawn = given(networks(name, depths).filter(in_range), st.integers(8, 40))(agree)
         run = settings(
             max_examples=examples,
@@ -201,7 +201,7 @@ def agree_on_drawn_networks(rounds, fixed, examples=7, depths=(2, 3, 4, 5)):
             phases=(Phase.explicit, Phase.generate),
             suppress_health_check=tuple(HealthCheck),
         )(drawn)
-        (seed(number)(run) if fixed else run)()
+        seed(number)(run)()
     cases = tally["agree"] + tally["undecided"]
     print(
         f"\n{cases} networks drawn, {tally['rows']} rows, {tally['undecided']} cases undecided; "
@@ -212,9 +212,9 @@ def agree_on_drawn_networks(rounds, fixed, examples=7, depths=(2, 3, 4, 5)):
 
 
 def test_predictions_agree_with_drawn_networks():
-    agree_on_drawn_networks(rounds=2, fixed=True)
+    agree_on_drawn_networks(rounds=2, first_seed=0)
 
 
 @pytest.mark.slow
 def test_predictions_agree_with_many_drawn_networks():
-    agree_on_drawn_networks(rounds=8, fixed=False)
+    agree_on_drawn_networks(rounds=8, first_seed=1000)

@@ -215,6 +215,10 @@ class Network:
             parts.append(f"C={self.outputs}")
         if any(ratio != 1 for ratio in self.ratios or ()):
             parts.append(f"ratios {'/'.join(short(ratio) for ratio in self.ratios or ())}")
+        if tuple(self.input_overlaps) != (1, 0):
+            parts.append(f"overlaps {'/'.join(short(overlap) for overlap in self.input_overlaps)}")
+        if not self.bias_gradients:
+            parts.append("no bias gradients")
         return ", ".join(parts)
 
 

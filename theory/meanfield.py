@@ -8,7 +8,7 @@ backward numbers of ``theory.normalization``; index 1 stands for one sample, 2 f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from theory.architecture import Network
 from theory.gaussian import Moments
@@ -78,7 +78,7 @@ LINEAR_OUTPUT = (Backward(1, 1), Backward(0, 1))
 
 def order_parameters(
     network: Network,
-    m: object,
+    m: Any,
     samples: Number,
     sigma_w2: Number,
     sigma_b2: Number,
@@ -96,7 +96,7 @@ def order_parameters(
     for scheme_rule, layer in zip(reversed(rules), reversed(hidden), strict=True):
         gaps.insert(0, scheme_rule.pull_back(layer, sigma_w2, gaps[0]))
         seconds.insert(0, scheme_rule.pull_back(layer, sigma_w2, seconds[0]))
-    same, different = (m.number(overlap) for overlap in network.input_overlaps)  # type: ignore[attr-defined]
+    same, different = (m.number(overlap) for overlap in network.input_overlaps)
     return OrderParameters(
         q1=tuple(pair.q1 for pair in pairs),
         q2=tuple(pair.q2 for pair in pairs),
@@ -114,9 +114,9 @@ def order_parameters(
 
 
 def _forward(
-    network: Network, m: object, samples: Number, sigma_w2: Number, sigma_b2: Number
+    network: Network, m: Any, samples: Number, sigma_w2: Number, sigma_b2: Number
 ) -> tuple[list[PreActivations], list[Moments]]:
-    same, different = (m.number(overlap) for overlap in network.input_overlaps)  # type: ignore[attr-defined]
+    same, different = (m.number(overlap) for overlap in network.input_overlaps)
     first, second, gap = same, different, same - different
     pairs: list[PreActivations] = []
     hidden: list[Moments] = []

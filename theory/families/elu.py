@@ -325,9 +325,11 @@ def elu_derivative_gap(pair: Pair, alpha: Number) -> Number:
 
 
 def _gap(pair: Pair, alpha: Number, fall: Callable[..., Number], dual: Integral) -> Number:
-    near = lambda: _expectation(pair, fall, alpha)  # noqa: E731
-    far = lambda: dual(pair.same_u, alpha) - dual(pair, alpha)  # noqa: E731
-    return of(*pair).select(pair.dl < pair.op, near, far)
+    return of(*pair).select(
+        pair.dl < pair.op,
+        lambda: _expectation(pair, fall, alpha),
+        lambda: dual(pair.same_u, alpha) - dual(pair, alpha),
+    )
 
 
 def _same(law: Law) -> Pair:

@@ -78,7 +78,7 @@ def _moments(order: int, h: Number) -> list[Number]:
 def _tail_moments(m: Any, order: int, h: Number) -> list[Number]:
     exponent = 3 * digits(m) + 2 * order
     reach = 2 * exponent / (m.sqrt(h**2 + 2 * exponent) - h)
-    nodes, weights = legendre(m, 40 + digits(m))
+    nodes, weights = legendre(m, 40 + digits(m) + order)
     if m is FLOATS:
         rho = reach * nodes
         measure = reach * weights * density(rho - h)
@@ -276,7 +276,8 @@ def plackett(order: int, h: Number, k: Number, dl: Number, op: Number) -> Number
         below = 2 * m.sin(angle + y / 2) * m.sin(y / 2)
         return below**order * m.exp(log_density(m, h, k, phi))
 
-    value = angular_integral(m, integrand, angle, length, m.absolute(h - other), h, other, angle)
+    distance = m.absolute(h - other)
+    value = angular_integral(m, integrand, angle, length, distance, h, other, angle, degree=order)
     sign = m.select(negative, lambda: (-1) ** (order + 1) + 0 * h, lambda: 1 + 0 * h)
     return sign * value / (2 * m.pi)
 
@@ -304,21 +305,23 @@ def angular_integral(
     length: Number,
     distance: Number,
     *arguments: Number,
+    degree: int = 1,
 ) -> Number:
     r"""``integrand(y, phi, *arguments)`` over y from 0 to length, phi = angle + y.
 
     Gauss-Legendre panels that double in phi from max(angle, distance/9) upwards: the integrand may
-    contain :math:`e^{-d^2/\sin^2\varphi}` with any d >= distance, or d = 0. Arguments broadcast.
+    contain :math:`e^{-d^2/\sin^2\varphi}` with any d >= distance, or d = 0, and powers up to
+    ``degree`` of :math:`\cos\theta - \cos\varphi`. Arguments broadcast.
     """
     if m is not FLOATS:
-        return _angular_sum(m, integrand, angle, length, distance, arguments)
+        return _angular_sum(m, integrand, angle, length, distance, arguments, degree)
     parts = np.broadcast_arrays(angle, length, distance, *arguments)
     flat = [np.asarray(part, dtype=float).reshape(-1, 1) for part in parts]
     out = np.empty(parts[0].size)
     chunk = NODES_PER_CHUNK // 256
     for start in range(0, out.size, chunk):
         theta, span, d, *rest = (part[start : start + chunk] for part in flat)
-        y, weight = _angular_nodes(theta, span, d)
+        y, weight = panel_nodes(_angular_edges(theta, span, d), 16 + degree)
         phi = np.maximum(theta + y, 1e-20)  # empty panels of weight 0 lie at 0
         out[start : start + chunk] = (weight * integrand(y, phi, *rest)).sum(axis=-1)
     return out.reshape(parts[0].shape)[()]
@@ -334,15 +337,14 @@ def _grading(m: Any, angle: Number, length: Number, distance: Number) -> tuple[N
     return start, m.log(top / start) / m.log(m.number(2))
 
 
-def _angular_nodes(angle: Number, length: Number, distance: Number) -> tuple[Number, Number]:
+def _angular_edges(angle: Number, length: Number, distance: Number) -> Number:
     start, doublings = _grading(FLOATS, angle, length, distance)
     count = max(1, int(np.ceil(doublings.max())))
     top = np.maximum(angle + length, start)
     graded = start * (top / start) ** (np.arange(count + 1) / count) - angle
     graded = np.concatenate([0 * angle, graded], axis=-1)
     even = length * (np.arange(count + 2) / (count + 1))
-    edges = np.where(angle > 0.4, even, np.minimum(graded, length))
-    return panel_nodes(edges, 16)
+    return np.where(angle > 0.4, even, np.minimum(graded, length))
 
 
 def panel_nodes(edges: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -361,6 +363,7 @@ def _angular_sum(
     length: Number,
     distance: Number,
     arguments: tuple[Number, ...],
+    degree: int,
 ) -> Number:
     start, doublings = _grading(m, angle, length, distance)
     count = max(1, int(m.context.ceil(doublings)))
@@ -370,12 +373,14 @@ def _angular_sum(
         ratio = m.context.mpf(2) ** (doublings / count)
         graded = (min(start * ratio**j - angle, length) for j in range(count))
         edges = [0 * angle, *graded, length]
-    return panel_sum(m, lambda y: integrand(y, angle + y, *arguments), edges)
+    return panel_sum(m, lambda y: integrand(y, angle + y, *arguments), edges, degree)
 
 
-def panel_sum(m: Any, integrand: Callable[[Number], Number], edges: list[Number]) -> Number:
+def panel_sum(
+    m: Any, integrand: Callable[[Number], Number], edges: list[Number], degree: int = 1
+) -> Number:
     """The integral over the panels between edges, in mpmath."""
-    nodes, weights = legendre(m, 8 + 4 * digits(m) // 5)
+    nodes, weights = legendre(m, 8 + 4 * digits(m) // 5 + degree)
     terms = []
     for low, high in pairwise(edges):
         width = high - low
@@ -406,15 +411,18 @@ def _legendre(context: Any, digits: int, count: int) -> tuple[Any, Any]:
 
 
 def _refined(context: Any, count: int, start: float) -> tuple[Number, Number]:
-    """One Gauss-Legendre node on [-1, 1] by Newton's iteration, and its weight."""
-    x = context.mpf(start)
-    for _ in range(2 + context.dps.bit_length()):
-        before, value = context.mpf(1), x
+    """One Gauss-Legendre node on [-1, 1] and its weight: Newton's iteration in fixed point."""
+    bits = context.prec + 40
+    one = 1 << bits
+    x = int(context.ldexp(context.mpf(start), bits))
+    for _ in range(2 + context.prec.bit_length()):
+        before, value = one, x
         for n in range(2, count + 1):
-            before, value = value, ((2 * n - 1) * x * value - (n - 1) * before) / n
-        slope = count * (x * value - before) / (x * x - 1)
-        step = value / slope
+            before, value = value, ((2 * n - 1) * (x * value >> bits) - (n - 1) * before) // n
+        slope = (count * ((x * value >> bits) - before) << bits) // ((x * x >> bits) - one)
+        step = (value << bits) // slope
         x -= step
-        if abs(step) < context.eps:
+        if abs(step) >> 40 == 0:
             break
-    return x, 2 / ((1 - x * x) * slope**2)
+    node, derivative = (context.ldexp(context.mpf(part), -bits) for part in (x, slope))
+    return node, 2 / ((1 - node * node) * derivative**2)

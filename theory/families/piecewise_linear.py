@@ -174,9 +174,11 @@ def pieces_gap(pieces: Pieces, pair: Pair) -> Number:
     0.682689492
     """
     m, number, pair = _numbers(pieces, pair)
-    near = lambda: _gap_at_positive_correlation(m, number, pair)  # noqa: E731
-    far = lambda: pieces_second(pieces, pair.u) - pieces_dual(pieces, pair)  # noqa: E731
-    return m.select(pair.dl < pair.op, near, far)
+    return m.select(
+        pair.dl < pair.op,
+        lambda: _gap_at_positive_correlation(m, number, pair),
+        lambda: pieces_second(pieces, pair.u) - pieces_dual(pieces, pair),
+    )
 
 
 def pieces_derivative_gap(pieces: Pieces, pair: Pair) -> Number:
