@@ -19,8 +19,8 @@ class Pair(NamedTuple):
     r"""A Gaussian pair (u, v): variances a and b, covariance r, means m1 and m2.
 
     The correlation is carried as dl = 1 - c and op = 1 + c, so that nothing is lost as c tends to
-    1 or -1; the determinant is :math:`ab - r^2 = ab\,(1 - c)(1 + c)`, the angle is
-    :math:`\theta = 2 \arcsin\sqrt{(1 - c)/2}`, never the arccosine of a rounded c.
+    1 or -1; the determinant is :math:`ab - r^2 = ab\,(1 - c)(1 + c)`, the angle is that
+    of the point :math:`(c, \sqrt{(1 - c)(1 + c)})`, never the arccosine of a rounded c.
     """
 
     a: Number
@@ -97,18 +97,19 @@ class Pair(NamedTuple):
 
     @property
     def theta(self) -> Number:
-        return self._angle(self.dl, self.r)
+        return self._angle(1)
 
     @property
     def psi(self) -> Number:
         r""":math:`\pi - \theta`."""
-        return self._angle(self.op, -self.r)
+        return self._angle(-1)
 
-    def _angle(self, distance: Number, cosine: Number) -> Number:
+    def _angle(self, sign: int) -> Number:
         m = of(*self)
         if isinstance(m, Symbols):
-            return m.angle(m.sqrt(self.determinant), cosine, m.sqrt(self.a * self.b))
-        return 2 * m.arcsin(m.sqrt(distance / 2))
+            root = m.sqrt(self.a * self.b)
+            return m.angle(m.sqrt(self.determinant), sign * self.r, root)
+        return m.angle(m.sqrt(self.dl * self.op), sign * (self.op - self.dl) / 2, 1)
 
     @property
     def centred(self) -> bool:
