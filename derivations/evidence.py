@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from derivations.catalogue import THEOREMS, theorem
 from derivations.theorem import Case, Row, Theorem
 from numerics.ensemble import SEED_BASE, block_size, check_size, observe, over_blocks
 from numerics.extrapolation import Corrections, Extrapolation, extrapolate
-from numerics.plan import EDGE, EXPLICIT, EXPLICIT_FINE, Design, Plan, Unreachable, plan, pooled_c
+from numerics.plan import Design, Plan, Unreachable, explicit_seconds, plan, pooled_c
 from numerics.verdict import TAIL, Verdict, decide, detectable, holm
 from theory.architecture import DescriptionError, Network, OutOfRegime
 from theory.meanfield import Kernel
@@ -30,11 +31,8 @@ from theory.prediction import Prediction, predict, unmapped
 ALPHA = 1e-3
 """Probability that a run over true theorems refutes one of them."""
 
-DELTA, DELTA_EDGE = 0.02, 0.1
-"""Relative error that a verdict excludes: for means and outliers, and for the edge of a bulk."""
-
-FINE_BELOW = 0.0075
-"""Resolution below which wider networks reach a verdict at less cost."""
+DELTA = 0.02
+"""Relative error that a verdict excludes, unless its row approaches the limit too slowly for it."""
 
 POWER = 0.9
 PILOT = 32
@@ -103,15 +101,13 @@ class Question:
         return predicted, predicted if self.row.unit is None else float(self.row.unit(*arguments))
 
     @property
-    def key(self) -> tuple[Network, int, bool]:
+    def key(self) -> tuple[Network, int, Design]:
         """Questions with equal keys share their networks."""
-        return unmapped(self.network), self.samples, self.row.edge
+        return unmapped(self.network), self.samples, self.row.approach.coarse
 
     @property
     def corrections(self) -> Corrections:
-        if self.row.edge:
-            return Corrections.edge(self.samples)
-        return Corrections.mean(self.network.depth)
+        return self.row.approach.corrections(self.network.depth, self.samples)
 
 
 @dataclass
@@ -182,8 +178,8 @@ def check(
     a last layer of another kind than the theorem's is replaced by the theorem's.
     ``everything`` adds the cases outside the main job. ``precision`` is the relative error delta
     that a verdict excludes (edges of a bulk: 10 %), ``alpha`` the probability that a run over true
-    theorems refutes one, ``power`` that of finding an error of delta. ``say`` hears the plan and
-    lets progress be shown.
+    theorems refutes one, ``power`` that of finding an error of delta. ``say`` hears the estimated
+    time and the plan, and lets progress be shown.
 
     Raises ``DescriptionError`` for an unknown theorem or meaningless numbers.
     """
@@ -248,16 +244,15 @@ def _questions(one: Theorem, case: Case) -> list[Question]:
 
 def _validate(question: Question) -> None:
     """Refuse a meaningless question before anything is measured."""
-    design = EDGE if question.row.edge else EXPLICIT
-    width = design.scaled(question.network.depth).widths[-1]
+    width = question.row.approach.coarse.scaled(question.network.depth).widths[-1]
     check_size(question.network, width, question.samples)
     predict(unmapped(question.network), width, question.samples)
 
 
 def _violated(question: Question) -> str | None:
     """Why the theorem does not apply here, or None."""
-    if question.row.edge and question.network.outputs > 1:
-        return "the largest eigenvalue is judged for one output, C = 1"
+    if question.row.approach.one_output and question.network.outputs > 1:
+        return f"the {question.row.quantity} is judged for one output, C = 1"
     try:
         question.theorem.requires(question.network, question.samples)
     except OutOfRegime as problem:
@@ -279,15 +274,10 @@ def _out_of_regime(question: Question, reason: str) -> Judged:
 def _group(questions: Iterable[Question], precision: float) -> dict[Any, Group]:
     groups: dict[Any, Group] = {}
     for question in questions:
-        linear, samples, edge = question.key
-        means = EXPLICIT if precision > FINE_BELOW else EXPLICIT_FINE
-        design = (EDGE if edge else means).scaled(linear.depth)
+        linear, samples, _ = question.key
+        design = question.row.approach.design(precision).scaled(linear.depth)
         groups.setdefault(question.key, Group(linear, samples, design)).questions.append(question)
     return groups
-
-
-def _resolution(question: Question, precision: float) -> float:
-    return max(precision, DELTA_EDGE) if question.row.edge else precision
 
 
 def _measure(
@@ -300,38 +290,61 @@ def _measure(
     def run(jobs: list[tuple[Group, int, int]], label: str) -> None:
         over_blocks(Group.measure, jobs, label, progress=say is not None and sys.stderr.isatty())
 
+    if say is not None:
+        guessed = [_largest(group, _usual(group), precision, level, power) for group in groups]
+        say(f"a run like this takes about {sum(p.seconds for p in guessed) / _cores():.0f} s")
     run(
         [job for group in groups for job in group.jobs([PILOT] * len(group.design.widths))], "pilot"
     )
-    planned = [_plan(group, precision, level, power) for group in groups]
+    for group in groups:
+        group.c = _fluctuations(group)
+    planned = [_largest(group, group.c, precision, level, power) for group in groups]
     jobs = [
         job
         for group, chosen in zip(groups, planned, strict=True)
         for job in group.jobs(chosen.counts)
     ]
     if say is not None:
-        seconds = sum(group.seconds(jobs) for group in groups) / (os.cpu_count() or 1)
+        seconds = sum(group.seconds(jobs) for group in groups) / _cores()
         networks = sum(sum(chosen.counts) for chosen in planned)
         say(f"{networks} networks planned, estimated time {seconds:.0f} s")
     run(jobs, "networks")
 
 
-def _plan(group: Group, precision: float, level: float, power: float) -> Plan:
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
+def _usual(group: Group) -> dict[Question, float]:
+    """What most networks fluctuate by, before anything is measured."""
+    return {question: question.row.approach.usual for question in group.questions}
+
+
+def _fluctuations(group: Group) -> dict[Question, float]:
+    widths = group.design.widths
+    return {
+        question: float(pooled_c(widths, group.summary(question)[2]))
+        for question in group.questions
+    }
+
+
+def _largest(
+    group: Group, c: dict[Question, float], precision: float, level: float, power: float
+) -> Plan:
     """The plan of the row that needs most; all rows of the group use it."""
     plans = []
     for question in group.questions:
-        _, _, variances = group.summary(question)
-        group.c[question] = float(pooled_c(group.design.widths, variances))
         try:
             chosen = plan(
-                group.c[question],
-                delta=_resolution(question, precision),
+                c[question],
+                delta=question.row.approach.attainable(precision),
                 alpha=level,
                 power=power,
                 corrections=question.corrections,
                 design=group.design,
                 pilot=PILOT,
                 block=block_size,
+                seconds=partial(explicit_seconds, depth=group.network.depth),
             )
         except Unreachable as problem:
             raise DescriptionError(f"{question.row.quantity}: {problem}") from None
@@ -371,7 +384,7 @@ def _judge(
     precision: float,
     power: float,
 ) -> Judged:
-    delta = _resolution(question, precision)
+    delta = question.row.approach.attainable(precision)
     counts, _, _ = group.summary(question)
     predicted, unit = question.limit(group.design.widths[-1])
     return Judged(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from derivations.approach import MEAN, Approach
 from theory.architecture import Network
 from theory.mathematics import Number
 from theory.meanfield import Kernel
@@ -21,8 +22,8 @@ class Row:
     ``value(kernel, v, N)`` is the prediction, from the kernel of one linear output, the gap
     :math:`v = q_1^L - q_2^L` of the last layer, and the number of samples: numbers or symbols in.
     ``observable`` names the measurement in ``numerics.observables``. ``unit`` (same arguments) is
-    the scale of an error where the value itself may vanish. An ``edge`` converges in powers of
-    sqrt(N/M) instead of 1/M.
+    the scale of an error where the value itself may vanish. ``approach`` is the way the measured
+    value tends to its limit.
     """
 
     quantity: str
@@ -30,7 +31,7 @@ class Row:
     observable: str
     value: Callable[[Kernel, Number, Number], Number]
     unit: Callable[[Kernel, Number, Number], Number] | None = None
-    edge: bool = False
+    approach: Approach = MEAN
 
 
 @dataclass(frozen=True)

@@ -72,12 +72,14 @@ def linear_gram(network: Network, parameters: Parameters, run: Forward) -> np.nd
 
 
 class OutputKernels(NamedTuple):
-    r"""The diagonal blocks of K, split at the output weights; n networks.
+    r"""The kernel K of the linear outputs, split at the output weights; n networks.
 
-    ``below`` (n, C, N, N): layers l < L, each divided by :math:`|W_k^L|^2/\sigma_w^2`. They are
-    quadratic in :math:`W_k^L`, whose norm is independent of its direction, so this is their exact
-    average over the norm. ``last`` (n, N, N): the output layer. ``outputs`` (n, C, N): linear.
-    ``output_gram`` (n, N, N): that of h^{L-1}, whose width is ``last_width``.
+    ``below`` (n, C, N, C, N): layers l < L, the block of outputs k and k' divided by
+    :math:`|W_k^L| |W_{k'}^L|/\sigma_w^2`. It is linear in :math:`W_k^L` and in
+    :math:`W_{k'}^L`, whose norms are independent of their directions and of each other.
+    ``last`` (n, N, N): the output layer, the same for each output and zero between two.
+    ``outputs`` (n, C, N): linear. ``output_gram`` (n, N, N): that of h^{L-1}, whose width is
+    ``last_width``.
     """
 
     below: np.ndarray
@@ -87,21 +89,28 @@ class OutputKernels(NamedTuple):
     last_width: int
 
     @property
+    def own(self) -> np.ndarray:
+        """``below`` of one output at a time, (n, C, N, N)."""
+        return np.einsum("nctcs->ncts", self.below)
+
+    @property
     def averaged(self) -> np.ndarray:
-        """The blocks (n, C, N, N), averaged over the norm of the output weights."""
-        return self.below + self.last[:, None]
+        """The blocks (n, C, N, N) of one output, averaged over the norm of its weights."""
+        return self.own + self.last[:, None]
 
 
 def output_kernels(network: Network, parameters: Parameters, inputs: np.ndarray) -> OutputKernels:
-    """The blocks of K that belong to one output each, before the last layer's map."""
+    """The kernel before the last layer's map, split at the output weights."""
     run = propagate(network, parameters, inputs)
     grams = _forward_grams(network, run)
-    norms = (parameters.weights[-1] ** 2).sum(axis=1) / float(network.sigma_w2)
+    norms = np.sqrt((parameters.weights[-1] ** 2).sum(axis=1) / float(network.sigma_w2))
     n, C, N = run.linear_outputs.shape
-    below = np.zeros((n, C, N, N))
+    below = np.zeros((n, C, N, C, N))
     for l, D in backpropagate(parameters, run):
-        below += (D @ D.swapaxes(-1, -2)) * np.expand_dims(grams[l - 1], -3)
-    below /= norms[:, :, None, None]
+        flat = D.reshape(n, C * N, -1)
+        products = (flat @ flat.swapaxes(-1, -2)).reshape(n, C, N, C, N)
+        below += products * np.expand_dims(grams[l - 1], (-4, -2))
+    below /= norms[:, :, None, None, None] * norms[:, None, None, :, None]
     output_gram = grams[-1] - float(network.bias_gradients)
     last_width = run.activations[-1].shape[-1]
     return OutputKernels(below, grams[-1], run.linear_outputs, output_gram, last_width)

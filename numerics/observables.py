@@ -34,6 +34,20 @@ def uniform(kernels: OutputKernels, network: Network) -> np.ndarray:
     return kernels.averaged.sum(axis=(1, 2, 3)) / (_count(kernels) * N)
 
 
+def squared_trace(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Trace of the squared dual Fisher matrix over C, :math:`|K|^2/(C N^2)`, all blocks counted.
+
+    Averaged over the norms of the output weights: :math:`|W_k|^2/\sigma_w^2` is
+    :math:`\chi^2_M/M`, M the width of the last hidden layer, of mean 1 and mean square
+    :math:`1 + 2/M`.
+    """
+    own, last, (C, N) = kernels.own, kernels.last, kernels.outputs.shape[1:]
+    squares = np.einsum("nctds,nctds->n", kernels.below, kernels.below)
+    squares += 2 / kernels.last_width * np.einsum("ncts,ncts->n", own, own)
+    crossed = np.einsum("ncts,nts->n", 2 * own + last[:, None], last)
+    return (squares + crossed) / (C * N**2)
+
+
 def centred_trace(kernels: OutputKernels, network: Network) -> np.ndarray:
     r"""Trace of the dual Fisher matrix of one output after mean subtraction.
 
@@ -53,7 +67,7 @@ def centred_largest(kernels: OutputKernels, network: Network) -> np.ndarray:
         raise DescriptionError("the largest eigenvalue is averaged over the norm for one output")
     N = kernels.outputs.shape[-1]
     A = np.eye(N) - 1 / N
-    below, last = A @ kernels.below[:, 0] @ A / N, A @ kernels.last @ A / N
+    below, last = A @ kernels.own[:, 0] @ A / N, A @ kernels.last @ A / N
     return np.sum(
         [
             weight * np.linalg.eigvalsh(squared_norm * below + last)[:, -1]
@@ -112,6 +126,7 @@ OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
         diagonal,
         off_diagonal,
         uniform,
+        squared_trace,
         centred_trace,
         centred_largest,
         trace_given_outputs,

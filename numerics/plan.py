@@ -65,7 +65,7 @@ EXPLICIT_FINE = Design((128, 256, 512, 1024), (6100, 940, 750, 243))
 """Twice as wide. Cheaper for a resolution below about 0.7 %, where the narrow networks of
 EXPLICIT leave too large a tau."""
 
-EDGE = Design((96, 192, 384, 768, 1536), (1000, 800, 100, 50, 50))
+EDGE_DESIGN = Design((96, 192, 384, 768, 1536), (1000, 800, 100, 50, 50))
 """Largest eigenvalue after mean subtraction, explicit weights, N = 4 samples. Near the cheapest
 for 10 %. A lowest width of 64 or a highest of 1024 saves little and leans more on the prior."""
 

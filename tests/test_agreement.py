@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 from scipy import special
 
+from derivations.approach import MEAN
 from derivations.catalogue import theorem
 from derivations.evidence import check
 from derivations.theorem import Row
@@ -145,7 +146,7 @@ def claims(network):
     named = ["unnormalized", *last.get(network.last.kind, ["batchnorm-last"])]
     for name in named:
         one = theorem(name)
-        rows = tuple(row for row in one.rows if not row.edge)
+        rows = tuple(row for row in one.rows if row.approach is MEAN)
         if name == "batchnorm-last":
             observed, predicted = behind_batch_norm(network.last)
             OBSERVABLES["behind_batch_norm"] = observed

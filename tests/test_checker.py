@@ -8,6 +8,7 @@ at least; those planted here are larger, and the standard errors below 1 %.
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ import numerics.ensemble
 import numerics.fisher
 import theory.meanfield
 from derivations import evidence
+from derivations.approach import MEAN
 from derivations.catalogue import THEOREMS, theorem
 from derivations.evidence import Judged, check, exit_status
 from derivations.networks import LINEAR, NETWORKS, RELU, TANH
@@ -63,7 +65,7 @@ TRUE = {
     (one.id, row.observable): (one, row.observable)
     for one in THEOREMS
     for row in one.rows
-    if not row.edge
+    if row.approach is MEAN
 }
 
 
@@ -268,6 +270,7 @@ def test_a_row_carries_everything_that_its_verdict_rests_on():
         "kappa_1": p.kappa_leading.K1,
         "kappa_2": p.kappa_leading.K2,
         "uniform_mode": (p.kappa_leading.K1 + 9 * p.kappa_leading.K2) / 10,
+        "second_moment": (p.kappa_leading.K1**2 + 9 * p.kappa_leading.K2**2) / 10,
     }
     units = limits | {"kappa_2": limits["kappa_2"] + limits["kappa_1"] / 10}
     assert [row.quantity for row in rows] == list(limits)
@@ -277,7 +280,7 @@ def test_a_row_carries_everything_that_its_verdict_rests_on():
         assert row.unit == pytest.approx(units[row.quantity], rel=1e-12, abs=0)
         assert row.z == pytest.approx((row.measured - 1) / row.standard_error, rel=1e-12, abs=0)
         assert row.standard_error > row.tau > 0
-        assert row.alpha_row == pytest.approx(TAIL * 1e-3 / 3)
+        assert row.alpha_row == pytest.approx(TAIL * 1e-3 / 4)
         assert row.widths == (64, 128, 256, 512)
         assert all(count >= 32 for count in row.seeds)
         assert (row.seed_base, row.delta, row.powers) == (SEED_BASE, PRECISION, (1, 2, 3))
@@ -322,7 +325,7 @@ def test_theorems_on_the_same_linear_network_share_its_samples(monkeypatch):
     monkeypatch.setattr(evidence.Group, "measure", counted)
     ones = [claiming(MEAN_SUBTRACTION, "centred_trace"), claiming(BATCH_NORM, "output_variance")]
     rows = check([UNNORMALIZED, *ones], SMALL, samples=10, precision=PRECISION)
-    assert len(rows) == 5
+    assert len(rows) == 6
     assert len({row.seeds for row in rows}) == 1
     assert len(jobs) == len(set(jobs))
     assert {network.last for network, *_ in jobs} == {NoNormalization()}
@@ -340,8 +343,22 @@ def test_more_precision_takes_more_networks():
 def test_a_run_says_its_networks_and_its_time_before_it_measures():
     said = []
     verdict(claiming(UNNORMALIZED, "diagonal"), say=said.append)
-    assert len(said) == 1
-    assert "networks planned, estimated time" in said[0]
+    guess, planned = said
+    assert guess.startswith("a run like this takes about")
+    assert "networks planned, estimated time" in planned
+
+
+def test_the_time_is_guessed_before_anything_is_measured(monkeypatch):
+    monkeypatch.setattr(evidence, "over_blocks", refuse)
+    said = []
+    with pytest.raises(AssertionError, match="measured"):
+        check(UNNORMALIZED, everything=True, say=said.append)
+    (guess,) = said
+    assert 5 < int(re.search(r"about (\d+) s", guess)[1]) < 600
+
+
+def refuse(*arguments, **options):
+    raise AssertionError("measured")
 
 
 # The edge of a bulk
@@ -362,6 +379,34 @@ def test_checker_rejects_a_largest_eigenvalue_at_one_of_the_bounds():
         MEAN_SUBTRACTION, "centred_largest", lambda K, v, N: fisher.upper_bound(K.gap, 1, N, 1)
     )
     assert verdict(wrong, replace(TANH, outputs=1), samples=4).verdict == "REFUTED"
+
+
+# The mean square
+
+
+@pytest.mark.parametrize("outputs", [1, 4])
+def test_the_second_moment_is_judged_with_larger_corrections(outputs):
+    network = replace(RELU, outputs=outputs)
+    row = verdict(claiming(UNNORMALIZED, "squared_trace"), network, samples=8)
+    assert row.verdict == "AGREES"
+    assert row.powers == (1, 2, 3)
+    assert row.detectable < row.delta == PRECISION
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda K, v, N: (K.K1**2 + N * K.K2**2) / N,
+        lambda K, v, N: K.K1**2 / N,
+        lambda K, v, N: (K.K1**2 + (N - 1) * K.K1 * K.K2) / N,
+        lambda K, v, N: 1.1 * fisher.second_moment(K.K1, K.K2, N, 1, 1),
+    ],
+    ids=["N for N - 1", "kappa_2 forgotten", "kappa_1 kappa_2 for its square", "+10 %"],
+)
+def test_checker_rejects_a_wrong_second_moment(wrong):
+    one = claiming(UNNORMALIZED, "squared_trace", wrong)
+    row = verdict(one, replace(TANH, sigma_w2=1, sigma_b2=1), samples=4)
+    assert row.verdict == "REFUTED"
 
 
 # Out of regime
@@ -524,7 +569,10 @@ def test_the_main_job_agrees_at_one_percent_without_the_edge():
         replace(
             one,
             cases=tuple(
-                replace(case, quantities=tuple(q for q in case.quantities if not one.row(q).edge))
+                replace(
+                    case,
+                    quantities=tuple(q for q in case.quantities if one.row(q).approach is MEAN),
+                )
                 for case in one.cases
                 if case.default
             ),

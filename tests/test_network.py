@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
@@ -662,7 +662,7 @@ def test_the_largest_centred_eigenvalue_is_averaged_over_the_norm(width, error):
     kernels = output_kernels(network, parameters, inputs)
     M = parameters.weights[-1].shape[1]
     A = _centring(4)
-    below, last = (A @ part @ A / 4 for part in (kernels.below[0, 0], kernels.last[0]))
+    below, last = (A @ part @ A / 4 for part in (kernels.own[0, 0], kernels.last[0]))
 
     def largest(x):
         return np.linalg.eigvalsh(x / M * below + last)[-1] * stats.chi2.pdf(x, M)
@@ -674,6 +674,24 @@ def test_the_largest_centred_eigenvalue_is_averaged_over_the_norm(width, error):
     assert found == pytest.approx([expected], rel=error, abs=0)
 
 
+@pytest.mark.parametrize("outputs", [1, 2])
+@pytest.mark.parametrize("bias_gradients", [True, False], ids=["biases", "no biases"])
+def test_the_squared_trace_is_averaged_over_the_norms(outputs, bias_gradients):
+    network = small("relu", outputs=outputs, bias_gradients=bias_gradients, sigma_b2=0.05)
+    parameters, inputs = drawn(network, samples=5, width=12, count=2)
+    found = OBSERVABLES["squared_trace"](output_kernels(network, parameters, inputs), network)
+    M = parameters.weights[-1].shape[1]
+    points, weights = special.roots_genlaguerre(3, M / 2 - 1)  # of degree 2 in each squared norm
+    rule = list(zip(2 * points / M, weights / weights.sum(), strict=True))
+    expected = np.zeros(2)
+    for chosen in product(rule, repeat=outputs):
+        squares, w = np.array(chosen).T
+        scaled = rescaled(parameters, np.sqrt(float(network.sigma_w2) * squares))
+        F = dual_gram(network, scaled, inputs) / 5
+        expected += w.prod() * np.trace(F @ F, axis1=1, axis2=2) / outputs
+    assert found == pytest.approx(expected, rel=1e-9, abs=0)
+
+
 def test_the_split_of_the_kernels_is_that_of_the_gram_matrix():
     network = small("erf")
     parameters, inputs = drawn(network)
@@ -681,7 +699,9 @@ def test_the_split_of_the_kernels_is_that_of_the_gram_matrix():
     K = dual_gram(network, parameters, inputs)[0]
     norms = (parameters.weights[-1][0] ** 2).sum(axis=0) / float(network.sigma_w2)
     for k in range(3):
-        close(norms[k] * kernels.below[0, k] + kernels.last[0], block(K, k, 6), 1e-12)
+        close(norms[k] * kernels.own[0, k] + kernels.last[0], block(K, k, 6), 1e-12)
+    between = np.sqrt(norms[0] * norms[2]) * kernels.below[0, 0, :, 2]
+    close(between, K[:6, 12:], 1e-12)
     h = propagate(network, parameters, inputs).activations[-1][0]
     close(kernels.output_gram[0], h @ h.T, 1e-12)
     assert kernels.last_width == 3

@@ -25,7 +25,7 @@ from numerics.extrapolation import (
     weights,
 )
 from numerics.plan import (
-    EDGE,
+    EDGE_DESIGN,
     EXPLICIT,
     EXPLICIT_FINE,
     Design,
@@ -45,7 +45,7 @@ FITS = {
     "explicit fine": (EXPLICIT_FINE.widths, EXPLICIT_FINE.shares, 0.3, MEAN),
     "deep": (EXPLICIT.scaled(10).widths, EXPLICIT.shares, 5.0, Corrections.mean(depth=10)),
     "wide prior": (EXPLICIT.widths, EXPLICIT.shares, 1.0, Corrections.mean(3, factor=3)),
-    "edge": (EDGE.widths, EDGE.shares, 0.8, Corrections.edge(samples=4)),
+    "edge": (EDGE_DESIGN.widths, EDGE_DESIGN.shares, 0.8, Corrections.edge(samples=4)),
     "few networks": ((64, 128, 256, 512), (6, 6, 6, 6), 1.0, MEAN),
     "narrow, tau dominates": ((16, 32, 48, 64), (900, 900, 900, 900), 0.1, MEAN),
     "no prior": ((32, 64, 128), (5, 6, 7), 2.0, LINE),
@@ -429,7 +429,7 @@ PLANNED = {
     "explicit, 2 %, level of a run": (EXPLICIT, 1.5, 0.02, 2.8e-5, MEAN, 32),
     "explicit fine, 0.5 %": (EXPLICIT_FINE, 0.6, 0.005, 1e-3, MEAN, 32),
     "depth 4": (EXPLICIT.scaled(4), 2.0, 0.02, 1e-3, Corrections.mean(depth=4), 32),
-    "edge, 10 %": (EDGE, 1.5, 0.1, 2.8e-5, Corrections.edge(samples=4), 32),
+    "edge, 10 %": (EDGE_DESIGN, 1.5, 0.1, 2.8e-5, Corrections.edge(samples=4), 32),
     "few networks": (Design(EXPLICIT.widths, (1, 1, 1, 1)), 1.0, 0.07, 1e-3, MEAN, 16),
 }
 over_plans = pytest.mark.parametrize("case", PLANNED.values(), ids=PLANNED)

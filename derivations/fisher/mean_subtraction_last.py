@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from derivations.approach import EDGE
 from derivations.networks import NETWORKS
 from derivations.theorem import Case, Row, Theorem
 from theory import fisher
@@ -384,7 +385,7 @@ $M \to \infty$, the eigenvalue $\frac1N (K_1 + (N-1) K_2)$ of each output is rep
             r"\lambda_{\max}",
             "centred_largest",
             lambda K, v, N: fisher.bulk_mode(K.gap, N),
-            edge=True,
+            approach=EDGE,
         ),
     ),
     cases=(

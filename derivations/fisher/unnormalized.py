@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from derivations.approach import MEAN_SQUARE
 from derivations.networks import ERF, LINEAR, NETWORKS, TANH
 from derivations.theorem import Case, Row, Theorem
 from theory import fisher
@@ -802,8 +803,8 @@ def _spectrum() -> tuple[Lemma, ...]:
             given=traces,
         ),
         Lemma(
-            "second moment",
-            "The mean square of the eigenvalues, from the trace of the square.",
+            "trace of the square",
+            "The sum of the squared eigenvalues.",
             r"F^*",
             dual,
             (
@@ -813,7 +814,21 @@ def _spectrum() -> tuple[Lemma, ...]:
                     / N**2,
                     "Multiply.",
                 ),
-                Step(TakeTrace(), (K1**2 + (N - 1) * K2**2) / N, "The trace for one output."),
+                Step(
+                    TakeTrace(),
+                    fisher.second_moment(K1, K2, N, C=1, P=1),
+                    "The trace for one output.",
+                ),
+            ),
+            given=traces,
+            row="second_moment",
+        ),
+        Lemma(
+            "second moment",
+            "The mean square of the eigenvalues.",
+            r"\operatorname{tr} F^{*2}",
+            Result("trace of the square"),
+            (
                 Step(
                     Multiply(C / P),
                     fisher.second_moment(K1, K2, N, C, P),
@@ -821,7 +836,6 @@ def _spectrum() -> tuple[Lemma, ...]:
                     "s",
                 ),
             ),
-            given=traces,
         ),
     )
 
@@ -870,6 +884,13 @@ and the nonzero eigenvalues of $F$ are
             "uniform",
             lambda K, v, N: fisher.uniform_mode(K.K1, K.K2, N),
         ),
+        Row(
+            "second_moment",
+            r"P s/C",
+            "squared_trace",
+            lambda K, v, N: fisher.second_moment(K.K1, K.K2, N, C=1, P=1),
+            approach=MEAN_SQUARE,
+        ),
     ),
     cases=(
         *(Case(network, 16, QUANTITIES) for network in NETWORKS),
@@ -880,6 +901,10 @@ and the nonzero eigenvalues of $F$ are
                 replace(LINEAR, ratios=(0.5, 1, 2)),
                 replace(ERF, outputs=1, input_overlaps=(1, 0.3)),
             )
+        ),
+        *(
+            Case(replace(network, outputs=1), 16, ("second_moment",), default=False)
+            for network in NETWORKS
         ),
     ),
     requires=requires,

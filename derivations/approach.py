@@ -1,0 +1,58 @@
+"""The ways in which a measured row tends to its limit of infinite width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from numerics.extrapolation import Corrections
+from numerics.plan import EDGE_DESIGN, EXPLICIT, EXPLICIT_FINE, Design
+
+FINE_BELOW = 0.0075
+"""Resolution below which wider networks reach a verdict on a mean at less cost."""
+
+
+@dataclass(frozen=True)
+class Approach:
+    """The corrections at finite width, the networks that resolve them, and to which error.
+
+    ``corrections(depth, samples)``: the powers of the width. A verdict excludes a relative error
+    of ``resolution`` at best, whatever is asked. ``one_output``: measured for C = 1 alone.
+    ``usual`` is the fluctuation c of most networks, for a first guess of the time.
+    """
+
+    corrections: Callable[[int, int], Corrections]
+    coarse: Design = EXPLICIT
+    fine: Design = EXPLICIT_FINE
+    resolution: float = 0
+    one_output: bool = False
+    usual: float = 1
+
+    def design(self, delta: float) -> Design:
+        """The widths for this relative error."""
+        return self.coarse if delta > FINE_BELOW else self.fine
+
+    def attainable(self, delta: float) -> float:
+        """The relative error that a verdict excludes where delta is asked."""
+        return max(delta, self.resolution)
+
+
+MEAN = Approach(lambda depth, samples: Corrections.mean(depth))
+"""Means over networks and outlier eigenvalues: powers of 1/M."""
+
+MEAN_SQUARE = Approach(
+    lambda depth, samples: Corrections.mean(depth, factor=3),
+    resolution=0.02,
+    usual=2,
+)
+"""The mean of the squared entries of the kernel: powers of 1/M with larger coefficients."""
+
+EDGE = Approach(
+    lambda depth, samples: Corrections.edge(samples),
+    coarse=EDGE_DESIGN,
+    fine=EDGE_DESIGN,
+    resolution=0.1,
+    one_output=True,
+    usual=1.5,
+)
+"""The largest eigenvalue of a bulk of N samples: powers of sqrt(N/M)."""
