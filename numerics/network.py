@@ -68,6 +68,7 @@ def draw_inputs(
 
 def propagate(network: Network, parameters: Parameters, inputs: np.ndarray) -> Forward:
     """Run the networks on inputs of shape (n, N, M_0) or (N, M_0), up to the linear outputs."""
+    network.refuse_later("a measurement")
     check_gradient(network.activation)
     for scheme in network.layers or ():
         if not isinstance(scheme, NoNormalization):

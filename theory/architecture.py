@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import KW_ONLY, InitVar, dataclass, field, fields
+from dataclasses import KW_ONLY, InitVar, dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from math import floor
-from typing import Any, ClassVar
+from typing import Any
 
 from theory.activations import ACTIVATIONS, Activation, Template
+from theory.choices import CHOICES, check_choice, check_combination
 from theory.errors import DescriptionError, NotCovered, OutOfRegime
 from theory.expression import PI, Call, Constant, Expression, Name, exact
+from theory.schemes import (
+    SCHEMES,
+    BatchNorm,
+    GroupNorm,
+    LayerNorm,
+    MeanSubtraction,
+    NoNormalization,
+    Normalized,
+    RMSNorm,
+    Scheme,
+    check_last,
+    describe_scheme,
+    read_scheme,
+)
 from theory.validation import (
     Number,
     at_least_zero,
@@ -19,7 +33,6 @@ from theory.validation import (
     check_positive,
     check_real,
     listed,
-    look_up,
     plain,
     short,
     symbolic,
@@ -36,12 +49,16 @@ __all__ = [
     "Constant",
     "DescriptionError",
     "Expression",
+    "GroupNorm",
+    "LayerNorm",
     "MeanSubtraction",
     "Name",
     "Network",
     "NoNormalization",
+    "Normalized",
     "NotCovered",
     "OutOfRegime",
+    "RMSNorm",
     "Scheme",
     "Template",
     "check_key",
@@ -49,48 +66,15 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class NoNormalization:
-    """The layer passes its pre-activations on unchanged."""
-
-    kind: ClassVar[str] = "none"
-
-
-@dataclass(frozen=True)
-class MeanSubtraction:
-    r"""Each unit is centred over the samples: :math:`u_t - \frac1N\sum_s u_s`."""
-
-    kind: ClassVar[str] = "mean-subtraction"
-
-
-@dataclass(frozen=True)
-class BatchNorm:
-    r"""Each unit is normalized over the samples, in training mode.
-
-    .. math:: \gamma\,\frac{u_t - \mu}{\sqrt{\sigma^2 + \epsilon}} + \beta,\qquad
-              \mu = \tfrac1N\sum_t u_t,\quad \sigma^2 = \tfrac1N\sum_t (u_t - \mu)^2,
-
-    the biased variance; :math:`\gamma \ne 0, \beta, \epsilon \ge 0` are scalars, not trained.
-    """
-
-    gamma: Number = 1
-    beta: Number = 0
-    eps: Number = 0
-    kind: ClassVar[str] = "batchnorm"
-
-    def __post_init__(self) -> None:
-        for name in ("gamma", "beta", "eps"):
-            check_real(f"batchnorm.{name}", getattr(self, name))
-        if self.gamma == 0:
-            raise DescriptionError("batchnorm.gamma must not be 0: the output would be constant")
-        if not at_least_zero(self.eps):
-            raise DescriptionError(f"batchnorm.eps must be at least 0, {self.eps} given")
-
-
-Scheme = NoNormalization | MeanSubtraction | BatchNorm
-SCHEMES: dict[str, type[Scheme]] = {
-    scheme.kind: scheme for scheme in (NoNormalization, MeanSubtraction, BatchNorm)
+LATER: dict[str, Any] = {
+    "parameterization": "standard",
+    "loss": "mse",
+    "weights": "plain",
+    "raw_variance": None,
+    "trained_gains": False,
+    "batch_size": None,
 }
+"""Fields that a description leaves out at their defaults."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +90,18 @@ class Network:
     :math:`\frac1{M_0} x_t\cdot x_s \to` ``input_overlaps`` (t = s, t != s).
 
     ``hidden`` is one scheme for all hidden layers, ``layers`` one for each; a scheme is a record
-    or its name. ``bias_gradients``: whether the biases are parameters of the Fisher matrix.
-    Symbolic fields are sympy expressions declared positive.
+    or its name, and acts before the nonlinearity. ``bias_gradients``: whether the biases are
+    parameters of the Fisher matrix. Symbolic fields are sympy expressions declared positive.
+
+    ``parameterization``: "standard", or "ntk", where W and b are standard normal and
+    :math:`u^l = \sigma_w W^l h^{l-1}/\sqrt{M_{l-1}} + \sigma_b b^l`. ``loss``: "mse", or
+    "cross-entropy" of the softmax of the outputs. ``batch_size``: the B samples over which batch
+    statistics run, all N by default; batches are consecutive samples.
+
+    ``weights``, for every layer: "plain"; "weight-normalization", each unit's weights
+    :math:`g_i V_i/|V_i|` with :math:`g_i = \sigma_w`, a parameter if ``trained_gains``;
+    "weight-standardization", :math:`\sigma_w (V_i - \bar V_i)/|V_i - \bar V_i|`. The raw weights
+    V have variance ``raw_variance``:math:`/M_{l-1}`, sigma_w2 by default.
 
     Raises ``DescriptionError`` for a meaningless value, ``NotCovered`` for one without a rule.
 
@@ -129,7 +123,10 @@ class Network:
     parameterization: str = "standard"
     loss: str = "mse"
     weights: str = "plain"
+    raw_variance: Number | None = None
+    trained_gains: bool = False
     batch_size: int | None = None
+    placement: str = "before-nonlinearity"
     hidden: InitVar[Scheme | None] = None
 
     def __post_init__(self, hidden: Scheme | None) -> None:
@@ -140,7 +137,7 @@ class Network:
             ("ratios", _ratios(self.ratios, self.depth)),
             ("input_overlaps", _overlaps(self.input_overlaps)),
             ("layers", _layers(self.layers, hidden, self.depth)),
-            ("last", _scheme(self.last)),
+            ("last", read_scheme(self.last)),
         ):
             object.__setattr__(self, name, value)
         check_positive("sigma_w2", self.sigma_w2)
@@ -151,16 +148,18 @@ class Network:
             raise DescriptionError(
                 f"bias_gradients is true or false, {self.bias_gradients!r} given"
             )
-        for name, covered in (
-            ("parameterization", "standard"),
-            ("loss", "mse"),
-            ("weights", "plain"),
-            ("batch_size", None),
-        ):
-            if getattr(self, name) != covered:
-                raise NotCovered(
-                    f"{name} = {getattr(self, name)!r} (covered: {covered or 'all samples'})"
-                )
+        for name, known in CHOICES.items():
+            check_choice(name, getattr(self, name), known)
+        if self.batch_size is not None:
+            whole("batch_size", self.batch_size, least=2)
+        check_last(self.last, self.outputs)
+        check_combination(self)
+
+    def refuse_later(self, wing: str, covered: tuple[str, ...] = ()) -> None:
+        """Raise ``NotCovered`` for a field beyond its default that a wing does not know yet."""
+        for name, default in LATER.items():
+            if name not in covered and getattr(self, name) != default:
+                raise NotCovered(f"{name} = {getattr(self, name)!r} in {wing}")
 
     @property
     def alpha(self) -> Number:
@@ -183,15 +182,54 @@ class Network:
                 raise DescriptionError(
                     f"layer {index} is empty: ratio {ratio} at width {width}; use a larger width"
                 )
+        for index, scheme in enumerate(self.layers or (), start=1):
+            if isinstance(scheme, GroupNorm) and widths[index] % scheme.groups:
+                raise DescriptionError(
+                    f"{scheme.groups} groups do not divide the {widths[index]} units of layer "
+                    f"{index}; use another width or another number of groups"
+                )
         return (*widths, self.outputs)
 
-    def parameter_count(self, width: Number) -> Number:
-        r"""The exact number of parameters, :math:`P = \sum_{l=1}^L M_l (M_{l-1} + 1)`.
+    def parameter_groups(self, width: Number) -> dict[str, Number]:
+        r"""The numbers of weights, biases, scales, shifts and gains that are parameters.
 
-        Without bias gradients the + 1 is absent.
+        :math:`\sum_l M_l M_{l-1}`; :math:`\sum_l M_l` (with bias gradients, or trained gains, l =
+        1..L); :math:`\sum_l M_l` over the hidden layers with trained scale and shift. Groups
+        without a parameter are absent.
         """
-        widths, bias = self.widths(width), int(self.bias_gradients)
-        return sum(out * (into + bias) for into, out in pairwise(widths))
+        widths = self.widths(width)
+        units = sum(widths[1:])
+        trained = sum(
+            width
+            for width, scheme in zip(widths[1:], self.layers or (), strict=False)
+            if isinstance(scheme, Normalized) and scheme.trained
+        )
+        counts = {
+            "weights": sum(out * into for into, out in pairwise(widths)),
+            "biases": units if self.bias_gradients else 0,
+            "scales": trained,
+            "shifts": trained,
+            "gains": units if self.trained_gains else 0,
+        }
+        return {group: count for group, count in counts.items() if count != 0}
+
+    def parameter_count(self, width: Number) -> Number:
+        r"""The exact number of parameters P, the sum of ``parameter_groups``.
+
+        :math:`P = \sum_{l=1}^L M_l (M_{l-1} + 1)` for plain weights and biases.
+        """
+        return sum(self.parameter_groups(width).values())
+
+    def batch(self, samples: Number) -> Number:
+        """How many samples share their batch statistics: ``batch_size``, or all."""
+        if self.batch_size is None:
+            return samples
+        if not symbolic(samples) and samples % self.batch_size:
+            raise DescriptionError(
+                f"batches of batch_size = {self.batch_size} must divide the samples, "
+                f"{samples} given"
+            )
+        return self.batch_size
 
     def describe(self) -> dict[str, Any]:
         """The network as the keys and values of a TOML file."""
@@ -204,8 +242,12 @@ class Network:
             "sigma_b2": plain(self.sigma_b2),
             "input_overlaps": [plain(overlap) for overlap in self.input_overlaps],
             "bias_gradients": self.bias_gradients,
-            "layers": [_table(scheme) for scheme in self.layers or ()],
-            "last": _table(self.last),
+            "layers": [describe_scheme(scheme) for scheme in self.layers or ()],
+            "last": describe_scheme(self.last),
+        } | {
+            name: plain(value) if name == "raw_variance" else value
+            for name, default in LATER.items()
+            if (value := getattr(self, name)) != default
         }
 
     def __str__(self) -> str:
@@ -219,28 +261,20 @@ class Network:
             parts.append(f"overlaps {'/'.join(short(overlap) for overlap in self.input_overlaps)}")
         if not self.bias_gradients:
             parts.append("no bias gradients")
+        kinds = [scheme.kind for scheme in self.layers or ()]
+        if set(kinds) != {"none"}:
+            parts.append(f"hidden {kinds[0] if len(set(kinds)) == 1 else '/'.join(kinds)}")
+        parts += [
+            str(value).replace("_", " ") if isinstance(value, str) else f"{name} {short(value)}"
+            for name, default in LATER.items()
+            if (value := getattr(self, name)) != default
+        ]
         return ", ".join(parts)
-
-
-def _scheme(value: Any) -> Scheme:
-    if isinstance(value, Scheme):
-        return value
-    if isinstance(value, str):
-        return look_up(value, SCHEMES, "scheme")()
-    if isinstance(value, Mapping) and "kind" in value:
-        kind = look_up(value["kind"], SCHEMES, "scheme")
-        options = {key: option for key, option in value.items() if key != "kind"}
-        for key in options:
-            check_key(key, [f.name for f in fields(kind)], f"scheme {kind.kind}")
-        return kind(**options)
-    raise DescriptionError(
-        f'a scheme is a name or a table such as {{kind = "batchnorm", gamma = 2}}, {value!r} given'
-    )
 
 
 def _layers(layers: Any, hidden: Any, depth: int) -> tuple[Scheme, ...]:
     if layers is None:
-        return (_scheme("none" if hidden is None else hidden),) * (depth - 1)
+        return (read_scheme("none" if hidden is None else hidden),) * (depth - 1)
     if hidden is not None:
         raise DescriptionError(
             "both hidden and layers are given: hidden is one scheme for all hidden layers, "
@@ -252,7 +286,7 @@ def _layers(layers: Any, hidden: Any, depth: int) -> tuple[Scheme, ...]:
         raise DescriptionError(
             f"depth {depth} has {depth - 1} hidden layers, {len(layers)} schemes given in layers"
         )
-    return tuple(_scheme(value) for value in layers)
+    return tuple(read_scheme(value) for value in layers)
 
 
 def _ratios(ratios: Any, depth: int) -> tuple[Number, ...]:
@@ -288,7 +322,3 @@ def _count(name: str, value: Any, least: int) -> Any:
 
 def _exactly(value: Any) -> Any:
     return value if symbolic(value) else exact(value)
-
-
-def _table(scheme: Scheme) -> dict[str, Any]:
-    return {"kind": scheme.kind} | {f.name: plain(getattr(scheme, f.name)) for f in fields(scheme)}

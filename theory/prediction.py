@@ -69,6 +69,7 @@ def predict(
     >>> [round(float(kappa), 8) for kappa in predict(net, 1000, 100).kappa_leading[:2]]
     [1.575, 0.40149422]
     """
+    network.refuse_later("a prediction")
     m = _number_system(network, width, samples, digits)
     if regime not in REGIMES:
         raise DescriptionError(f"unknown regime {regime!r}; known: {', '.join(REGIMES)}")
