@@ -498,7 +498,7 @@ BOTH = {
     "file that is no TOML": ({"last = ": 1}, {}, "line 5"),
     "unknown key": ({"detph": 3}, {}, "'detph'", "'depth'"),
     "unknown activation": ({"activation": "rleu"}, {}, "'rleu'", "relu"),
-    "unknown scheme": ({"last": "layernorm"}, {}, "'layernorm'", "batchnorm"),
+    "unknown scheme": ({"last": "layernrom"}, {}, "'layernrom'", "batchnorm"),
     "depth 1": ({"depth": 1}, {}, "depth", "at least 2"),
     "no outputs": ({"outputs": 0}, {}, "outputs", "at least 1"),
     "wrong number of ratios": ({"ratios": [1, 1]}, {}, "ratios", "3"),

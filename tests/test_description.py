@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theory import Activation, BatchNorm, MeanSubtraction, Network, NoNormalization, predict
-from theory.architecture import ACTIVATIONS, SCHEMES
+from theory.architecture import ACTIVATIONS, LATER, SCHEMES
 from theory.errors import DescriptionError, NotCovered
 from theory.expression import Call, Constant, Name, exact, parse, walk
 from theory.mathematics import precise, symbols
@@ -177,9 +177,14 @@ def test_activation_is_found_under_its_name_and_its_expression_parses(name):
 
 
 @pytest.mark.parametrize("kind", SCHEMES)
-def test_scheme_is_found_under_its_name_in_every_place(kind):
-    network = relu(hidden=kind, last=kind)
-    assert {scheme.kind for scheme in (*network.layers, network.last)} == {kind}
+def test_scheme_is_found_under_its_name(kind):
+    network = relu(hidden={"kind": kind} | ({"groups": 2} if kind == "groupnorm" else {}))
+    assert {scheme.kind for scheme in network.layers} == {kind}
+
+
+@pytest.mark.parametrize("kind", ["none", "mean-subtraction", "batchnorm", "layernorm"])
+def test_scheme_is_found_in_the_last_layer(kind):
+    assert relu(last=kind, outputs=4).last.kind == kind
 
 
 def test_replacing_the_last_layer_keeps_the_hidden_ones():
@@ -444,7 +449,7 @@ REFUSED = {
     "layers number": ({"layers": 2}, "layers", "list of 2", "2 given"),
     "layers unknown": ({"layers": ["none", "nune"]}, "'nune'", *SCHEMES),
     "layers nested": ({"layers": ["none", ["none"]]}, "scheme", "['none'] given"),
-    "last unknown": ({"last": "layernorm"}, "'layernorm'", *SCHEMES),
+    "last unknown": ({"last": "layernrom"}, "'layernrom'", *SCHEMES),
     "last without kind": ({"last": {"gamma": 1}}, "scheme", "kind"),
     "last kind number": ({"last": {"kind": 1}}, "unknown scheme 1", *SCHEMES),
     "last unknown key": ({"last": {"kind": "batchnorm", "gama": 1}}, "'gama'", "'gamma'"),
@@ -458,29 +463,113 @@ REFUSED = {
     "eps negative": ({"last": {"kind": "batchnorm", "eps": -1}}, "eps", "at least 0", "-1 given"),
     "eps nan": ({"hidden": {"kind": "batchnorm", "eps": NAN}}, "eps", "finite", "nan given"),
     "other parameterization": (
-        {"parameterization": "ntk"},
+        {"parameterization": "mup"},
         "not covered yet: ",
         "parameterization",
-        "'ntk'",
-        "standard",
+        "'mup'",
+        "standard, ntk",
     ),
-    "other loss": (
-        {"loss": "cross-entropy"},
-        "not covered yet: ",
-        "loss",
-        "'cross-entropy'",
-        "mse",
-    ),
+    "other loss": ({"loss": "hinge"}, "not covered yet: ", "loss", "'hinge'", "cross-entropy"),
     "other weights": (
         {"weights": "standardized"},
         "not covered yet: ",
         "weights",
         "'standardized'",
-        "plain",
+        "weight-standardization",
     ),
-    "batch size": ({"batch_size": 32}, "not covered yet: ", "batch_size", "32", "all samples"),
-    "batch size zero": ({"batch_size": 0}, "not covered yet: ", "batch_size", "0", "all samples"),
+    "other placement": (
+        {"placement": "after-nonlinearity"},
+        "not covered yet: ",
+        "placement",
+        "before-nonlinearity",
+    ),
+    "batch size one": ({"batch_size": 1}, "batch_size", "at least 2", "1 given"),
+    "batch size half": ({"batch_size": 2.5}, "batch_size", "whole number", "2.5 given"),
     "loss number": ({"loss": 1}, "not covered yet: ", "loss", "1", "mse"),
+    "cross-entropy of one output": ({"loss": "cross-entropy"}, "cross-entropy", "outputs >= 2"),
+    "cross-entropy of centred outputs": (
+        {"loss": "cross-entropy", "last": "mean-subtraction", "outputs": 3},
+        "cross-entropy",
+        "last",
+        "'mean-subtraction' given",
+    ),
+    "cross-entropy in batches": (
+        {"loss": "cross-entropy", "outputs": 3, "batch_size": 8},
+        "not covered yet: ",
+        "cross-entropy",
+        "batch_size",
+    ),
+    "layernorm of one output": ({"last": "layernorm"}, "layernorm", "outputs >= 2"),
+    "layernorm of outputs in batches": (
+        {"last": "layernorm", "outputs": 4, "batch_size": 8},
+        "not covered yet: ",
+        "layernorm",
+        "batch_size",
+    ),
+    "layernorm of outputs with eps": (
+        {"last": {"kind": "layernorm", "eps": 0.1}, "outputs": 4},
+        "not covered yet: ",
+        "eps > 0",
+    ),
+    "trained scale in the last layer": (
+        {"last": {"kind": "batchnorm", "trained": True}},
+        "not covered yet: ",
+        "last layer",
+        "trained",
+    ),
+    "random shift in the last layer": (
+        {"last": {"kind": "batchnorm", "beta_std": 0.1}},
+        "not covered yet: ",
+        "last layer",
+        "random",
+    ),
+    "rmsnorm in the last layer": ({"last": "rmsnorm"}, "not covered yet: ", "rmsnorm"),
+    "groupnorm in the last layer": (
+        {"last": {"kind": "groupnorm", "groups": 1}},
+        "not covered yet: ",
+        "groupnorm",
+    ),
+    "groupnorm without groups": ({"hidden": "groupnorm"}, "groupnorm", "groups = 4"),
+    "no groups": ({"hidden": {"kind": "groupnorm", "groups": 0}}, "groups", "at least 1"),
+    "half a group": ({"hidden": {"kind": "groupnorm", "groups": 0.5}}, "groups", "whole number"),
+    "groups of layernorm": ({"hidden": {"kind": "layernorm", "groups": 2}}, "'groups'"),
+    "eps of layernorm": ({"hidden": {"kind": "layernorm", "eps": -1}}, "eps", "at least 0"),
+    "negative gamma_std": (
+        {"hidden": {"kind": "batchnorm", "gamma_std": -0.1}},
+        "gamma_std",
+        "at least 0",
+        "-0.1 given",
+    ),
+    "negative beta_std": (
+        {"hidden": {"kind": "rmsnorm", "beta_std": -0.1}},
+        "rmsnorm.beta_std",
+        "at least 0",
+    ),
+    "trained number": ({"hidden": {"kind": "batchnorm", "trained": 1}}, "true or false", "1 given"),
+    "ntk of normalized weights": (
+        {"parameterization": "ntk", "weights": "weight-normalization"},
+        "not covered yet: ",
+        "ntk",
+        "'weight-normalization'",
+    ),
+    "raw variance of plain weights": ({"raw_variance": 2}, "raw_variance", "sigma_w2"),
+    "raw variance zero": (
+        {"weights": "weight-normalization", "raw_variance": 0},
+        "raw_variance",
+        "positive",
+    ),
+    "trained gains of plain weights": ({"trained_gains": True}, "trained_gains", "'plain' given"),
+    "trained gains number": (
+        {"weights": "weight-normalization", "trained_gains": 1},
+        "trained_gains",
+        "true or false",
+    ),
+    "trained gains above layernorm": (
+        {"weights": "weight-normalization", "trained_gains": True, "hidden": "layernorm"},
+        "not covered yet: ",
+        "trained_gains",
+        "layernorm",
+    ),
     "two lines in a name": ({"activation": "re\nlu"}, r"'re\nlu'"),
     "two lines in a scheme": ({"last": "no\nne"}, r"'no\nne'"),
 }
@@ -522,7 +611,54 @@ def test_object_without_meaning_is_refused_in_one_line(case):
     refused(lambda: relu(**values), *parts)
 
 
-@pytest.mark.parametrize("field", ["parameterization", "loss", "weights", "batch_size"])
+def test_groups_that_do_not_divide_a_width_are_refused():
+    network = relu(hidden={"kind": "groupnorm", "groups": 4})
+    assert network.widths(8)[1] == 8
+    refused(lambda: network.widths(10), "4 groups", "10 units", "layer 1")
+
+
+def test_batches_that_do_not_divide_the_samples_are_refused():
+    network = relu(batch_size=8)
+    assert (network.batch(24), relu().batch(24)) == (8, 24)
+    refused(lambda: network.batch(20), "batch_size = 8", "20 given")
+
+
+def test_parameters_are_counted_by_group():
+    trained = {"kind": "batchnorm", "trained": True}
+    network = relu(
+        layers=[trained, "none"], weights="weight-normalization", trained_gains=True, outputs=3
+    )
+    assert network.parameter_groups(10) == {
+        "weights": 230,
+        "biases": 23,
+        "scales": 10,
+        "shifts": 10,
+        "gains": 23,
+    }
+    assert network.parameter_count(10) == 296
+    assert relu(bias_gradients=False).parameter_groups(10) == {"weights": 210}
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        {"parameterization": "ntk"},
+        {"loss": "cross-entropy", "outputs": 2},
+        {"weights": "weight-standardization", "raw_variance": 0.7},
+        {"weights": "weight-normalization", "trained_gains": True},
+        {"batch_size": 8},
+        {"hidden": {"kind": "layernorm", "trained": True, "beta_std": 0.5}},
+    ],
+    ids=str,
+)
+def test_later_fields_are_in_a_description_where_they_differ(later):
+    network = relu(**later)
+    assert relu(**network.describe()) == network
+    assert network.describe() != relu(outputs=network.outputs).describe()
+    assert not set(LATER) & set(relu().describe())
+
+
+@pytest.mark.parametrize("field", ["parameterization", "loss", "weights", "placement"])
 def test_value_without_a_rule_is_of_its_own_type(field):
     with pytest.raises(NotCovered):
         relu(**{field: "another"})

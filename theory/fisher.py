@@ -152,3 +152,30 @@ def learning_rate_threshold(largest_eigenvalue: Number) -> Number:
     For the loss :math:`\frac1{2N}\sum_t |f(t) - y(t)|^2`, whose Hessian at zero residual is F.
     """
     return 2 / largest_eigenvalue
+
+
+def coupled_mean_eigenvalue(K1: Number, trace: Number, P: Number) -> Number:
+    r"""m where a map couples the outputs of a sample: :math:`\frac{K_1}P \langle\mathrm{tr}
+    B_t\rangle`, with :math:`B_t = A_t^T A_t` for the map's derivative :math:`A_t`."""
+    return K1 * trace / P
+
+
+def coupled_second_moment(
+    K1: Number, K2: Number, N: Number, square: Number, cross: Number, P: Number
+) -> Number:
+    r"""s where a map couples the outputs of a sample.
+
+    .. math:: s = \frac1P \left( \frac{K_1^2}N \langle\mathrm{tr} B_t^2\rangle
+                + \frac{N-1}N K_2^2 \langle\mathrm{tr} B_t B_s\rangle_{t \ne s} \right)
+    """
+    return (K1**2 / N * square + (N - 1) / N * K2**2 * cross) / P
+
+
+def moments_bound(m: Number, s: Number) -> Number:
+    r"""Lower bound :math:`\lambda_{max} \ge s/m`: a mean of eigenvalues weighted by themselves."""
+    return s / m
+
+
+def trace_bound(s: Number, P: Number) -> Number:
+    r"""Upper bound :math:`\lambda_{max} \le \sqrt{P s}`: the square is one term of the sum."""
+    return (P * s) ** 0.5

@@ -7,69 +7,18 @@ A map is no hidden rule: it acts once, on each output's kernel :math:`(K_1 - K_2
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import ceil, log, pi, sqrt
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from theory import fisher
-from theory.architecture import BatchNorm, NotCovered, OutOfRegime, Scheme
+from theory.architecture import BatchNorm, Network, NotCovered, OutOfRegime, Scheme
+from theory.coupled_layer import layer_normalized_outputs, softmax_outputs
 from theory.mathematics import Number, Symbols, of
-
-
-class Outputs(NamedTuple):
-    """The linear outputs: their kernel, v = q_1^L - q_2^L, the sizes, and the bulk noise.
-
-    ``v_tot`` is None where the number of samples is fixed as the width grows.
-    """
-
-    K1: Number
-    K2: Number
-    gap: Number
-    v: Number
-    alpha: Number
-    M: Number
-    N: Number
-    C: Number
-    P: Number
-    v_tot: Number | None = None
-
-    @property
-    def noise(self) -> Number:
-        if self.v_tot is None:
-            return 0
-        return fisher.kernel_noise(self.gap, self.alpha, self.M, self.N, self.v_tot)
-
-
-class Mode(NamedTuple):
-    """One eigenvalue of the dual Fisher matrix, in expectation, and what it belongs to."""
-
-    eigenvalue: Number
-    multiplicity: Number
-    direction: str
-
-
-class LargestEigenvalue(NamedTuple):
-    """The largest eigenvalue: its value, bounds, order in the width, and the regime they hold in.
-
-    ``order`` is that of the regime's scaling: N fixed, or N proportional to M.
-    """
-
-    value: Number | None
-    lower: Number | None
-    upper: Number | None
-    order: str
-    regime: str
-
-
-class Statistics(NamedTuple):
-    """The statistics of the Fisher matrix; ``reason`` says why one of them is None."""
-
-    mean_eigenvalue: Number
-    second_moment: Number | None
-    spectrum: tuple[Mode, ...]
-    largest_eigenvalue: LargestEigenvalue
-    reason: str | None = None
+from theory.outliers import Bulk
+from theory.statistics import LargestEigenvalue, Mode, Outputs, Statistics
 
 
 def linear_outputs(scheme: Scheme, o: Outputs) -> Statistics:
@@ -127,8 +76,10 @@ def normalized_outputs(scheme: Scheme, o: Outputs) -> Statistics:
     Raises ``OutOfRegime`` where the mean of :math:`1/\sigma^2` does not exist: N <= 3 at eps = 0.
     """
     assert isinstance(scheme, BatchNorm)
+    if o.given is not None:
+        return _normalized_given(scheme, o, o.given)
     check_samples(scheme, o.N)
-    m = of(*o)
+    m = of(*o[:9])
     gamma, eps = m.number(scheme.gamma), m.number(scheme.eps)
     contrasts, second, bulk, along = _normalized_traces(o, eps)
     reason = "the largest eigenvalue is random through the variance of each output"
@@ -150,6 +101,29 @@ def normalized_outputs(scheme: Scheme, o: Outputs) -> Statistics:
         ),
         LargestEigenvalue(None, None, None, "M" if o.v_tot is None else "1", "random"),
         reason,
+    )
+
+
+def _normalized_given(scheme: BatchNorm, o: Outputs, outputs: np.ndarray) -> Statistics:
+    r"""For realised outputs: :math:`\sigma_k^2` is their variance, nothing is random any more."""
+    gamma, eps = float(scheme.gamma), float(scheme.eps)
+    inverse = 1 / (outputs.var(axis=1) + eps)
+    rest = eps * inverse
+    modes = gamma**2 * inverse * fisher.bulk_mode(o.gap, o.N)
+    return Statistics(
+        fisher.normalized_mean_eigenvalue(
+            o.gap, (inverse * (o.N - 2 + rest**2)).mean(), gamma, o.N, o.C, o.P
+        ),
+        fisher.normalized_second_moment(
+            o.gap, (inverse**2 * (o.N - 2 + rest**4)).mean(), gamma, o.N, o.C, o.P, o.noise
+        ),
+        (
+            *(Mode(float(mode), o.N - 2, "bulk") for mode in modes),
+            *(Mode(float(mode), 1, "output") for mode in modes * rest**2),
+            Mode(0.0, o.C, "uniform"),
+        ),
+        LargestEigenvalue(float(modes.max()), None, None, "M", "given-outputs"),
+        bulk=Bulk(float(modes.min()), float(modes.max()), float(modes.mean())),
     )
 
 
@@ -229,11 +203,14 @@ MAPS: dict[str, Callable[[Scheme, Outputs], Statistics]] = {
     "none": linear_outputs,
     "mean-subtraction": centred_outputs,
     "batchnorm": normalized_outputs,
+    "layernorm": layer_normalized_outputs,
+    "cross-entropy": softmax_outputs,
 }
 
 
-def last_layer(scheme: Scheme) -> Callable[[Scheme, Outputs], Statistics]:
-    """The map's rule; ``NotCovered`` where there is none."""
-    if scheme.kind not in MAPS:
-        raise NotCovered(f"{scheme.kind} in the last layer (covered: {', '.join(MAPS)})")
-    return MAPS[scheme.kind]
+def last_layer(network: Network) -> Callable[[Outputs], Statistics]:
+    """The rule of the network's map or loss; ``NotCovered`` where there is none."""
+    kind = network.last.kind if network.loss == "mse" else network.loss
+    if kind not in MAPS:
+        raise NotCovered(f"{kind} in the last layer (covered: {', '.join(MAPS)})")
+    return partial(MAPS[kind], network.last)

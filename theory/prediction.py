@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from theory import bulk, fisher
 from theory.architecture import DescriptionError, Network, NoNormalization
-from theory.last_layer import LargestEigenvalue, Mode, Outputs, last_layer
+from theory.coupled_outputs import Law, Spread, draw_outputs
+from theory.last_layer import last_layer
 from theory.mathematics import FLOATS, Number, Symbols, of, precise, symbols
 from theory.meanfield import Kernel, OrderParameters, order_parameters
+from theory.outliers import Bulk, Outlier
+from theory.statistics import LargestEigenvalue, Mode, Outputs
+from theory.validation import whole
 
 REGIMES = ("fixed-samples", "proportional")
 
@@ -43,6 +47,9 @@ class Prediction:
     largest_eigenvalue: LargestEigenvalue
     learning_rate_threshold: Number | None
     reason: str | None
+    outliers: tuple[Outlier, ...] | tuple[Spread, ...] = ()
+    bulk: Bulk | None = None
+    standard_errors: tuple[Number, Number | None] | None = None
 
 
 def predict(
@@ -54,12 +61,17 @@ def predict(
     regime: str = "fixed-samples",
     sigma_w2: Number | None = None,
     sigma_b2: Number | None = None,
+    outputs: np.ndarray | None = None,
+    outputs_seed: int | None = None,
 ) -> Prediction:
     r"""Predict the Fisher statistics of a random network at width M with N samples.
 
     The number system follows the input: float64; arrays over many (sigma_w2, sigma_b2) at once,
     given as keywords in place of the network's; ``digits`` for mpmath; sympy where a field of the
     network, the width or the number of samples is a symbol (K_2 > 0 is then assumed).
+
+    ``outputs`` of shape (C, N): the law given these linear outputs, for maps behind which it
+    depends on them; ``outputs_seed`` draws them from their Gaussian law instead.
 
     ``regime``: "fixed-samples" (N fixed, M to infinity) or "proportional" (N growing like M).
 
@@ -69,14 +81,16 @@ def predict(
     >>> [round(float(kappa), 8) for kappa in predict(net, 1000, 100).kappa_leading[:2]]
     [1.575, 0.40149422]
     """
-    network.refuse_later("a prediction")
+    network.refuse_later("a prediction", covered=("loss",))
     m = _number_system(network, width, samples, digits)
     if regime not in REGIMES:
         raise DescriptionError(f"unknown regime {regime!r}; known: {', '.join(REGIMES)}")
     _check_samples(network, samples)
     try:
         with np.errstate(over="raise", invalid="raise", divide="raise"):
-            prediction = _predict(network, width, samples, m, regime, sigma_w2, sigma_b2)
+            prediction = _predict(
+                network, width, samples, m, regime, sigma_w2, sigma_b2, outputs, outputs_seed
+            )
             if m is FLOATS and not _finite(prediction):
                 raise OverflowError
             return prediction
@@ -95,6 +109,8 @@ def _predict(
     regime: str,
     sigma_w2: Number | None,
     sigma_b2: Number | None,
+    given: np.ndarray | None,
+    outputs_seed: int | None,
 ) -> Prediction:
     N, C, alpha = m.number(samples), m.number(network.outputs), m.number(network.alpha)
     M, P = m.number(width), m.number(network.parameter_count(width))
@@ -105,14 +121,21 @@ def _predict(
         m.number(network.sigma_w2 if sigma_w2 is None else sigma_w2),
         m.number(network.sigma_b2 if sigma_b2 is None else sigma_b2),
     )
+    if outputs_seed is not None:
+        if given is not None:
+            raise DescriptionError("outputs and outputs_seed are both given; give one of them")
+        law = Law(float(order.q2[-1]), float(order.q_gap[-1]), samples, network.outputs)
+        given = draw_outputs(law, 1, whole("outputs_seed", outputs_seed, least=0))[0]
+    if given is not None:
+        given = _check_outputs(given, network.outputs, samples, m)
     K = order.kernel(network.widths(width), network.bias_gradients)
     ratios = tuple(m.number(ratio) for ratio in network.ratios or ())
-    outputs = Outputs(*K, order.q_gap[-1], alpha, M, N, C, P)
+    of_outputs = Outputs(*K, order.q_gap[-1], alpha, M, N, C, P, order.q2[-1], given=given)
     if regime == "proportional":
         if m is not FLOATS or sigma_w2 is not None or sigma_b2 is not None:
             raise DescriptionError("the proportional regime is computed for one network in float64")
-        outputs = outputs._replace(v_tot=bulk.noise(network))
-    statistics = last_layer(network.last)(network.last, outputs)
+        of_outputs = of_outputs._replace(v_tot=bulk.noise(network))
+    statistics = last_layer(network)(of_outputs)
     value = statistics.largest_eigenvalue.value
     return Prediction(
         network=network,
@@ -131,12 +154,27 @@ def _predict(
         largest_eigenvalue=statistics.largest_eigenvalue,
         learning_rate_threshold=None if value is None else fisher.learning_rate_threshold(value),
         reason=statistics.reason,
+        outliers=statistics.outliers,
+        bulk=statistics.bulk,
+        standard_errors=statistics.standard_errors,
     )
 
 
 def unmapped(network: Network) -> Network:
     """The same network with linear outputs."""
-    return replace(network, last=NoNormalization())
+    return replace(network, last=NoNormalization(), loss="mse")
+
+
+def _check_outputs(outputs: Any, C: int, N: int, m: Any) -> np.ndarray:
+    if m is not FLOATS:
+        raise DescriptionError("a prediction for given outputs is computed in float64")
+    array = np.asarray(outputs)
+    if array.dtype.kind not in "iuf" or array.shape != (C, N) or not np.isfinite(array).all():
+        raise DescriptionError(
+            f"outputs must be finite numbers of shape (outputs, samples) = {(C, N)}, "
+            f"{array.dtype} of shape {array.shape} given"
+        )
+    return array.astype(float)
 
 
 def _number_system(network: Network, width: Number, samples: Number, digits: int | None) -> Any:
@@ -224,5 +262,18 @@ def to_json(prediction: Prediction, digits: int | None = None) -> dict[str, Any]
             key: plain(value) for key, value in prediction.largest_eigenvalue._asdict().items()
         },
         "learning_rate_threshold": plain(prediction.learning_rate_threshold),
+        "outliers": [
+            {key: plain(value) for key, value in asdict(one).items()} for one in prediction.outliers
+        ],
+        "bulk": None if prediction.bulk is None else asdict(prediction.bulk),
+        "standard_errors": None
+        if prediction.standard_errors is None
+        else dict(
+            zip(
+                ("mean_eigenvalue", "second_moment"),
+                plain(prediction.standard_errors),
+                strict=True,
+            )
+        ),
         "reason": prediction.reason,
     }
