@@ -77,6 +77,12 @@ def _parser() -> Parser:
         metavar="REGIME",
         help="fixed-samples (default) or proportional",
     )
+    sub.add_argument(
+        "--outputs", metavar="FILE.npy", help="predict given these outputs, shape (C, N)"
+    )
+    sub.add_argument(
+        "--outputs-seed", type=int, metavar="S", help="predict given outputs drawn from their law"
+    )
 
     sub = command(measure, "measure", "measure the Fisher statistics of random networks")
     _sized(sub)
@@ -143,6 +149,8 @@ def predict(options: argparse.Namespace) -> int:
         options.samples,
         digits=options.digits,
         regime=options.regime,
+        outputs=None if options.outputs is None else _load(options.outputs),
+        outputs_seed=options.outputs_seed,
     )
     return _show(to_json(prediction, options.digits), options.json)
 
