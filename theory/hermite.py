@@ -26,11 +26,11 @@ from theory.errors import DescriptionError, OutOfRegime
 from theory.families.exponential import hermite_moments, monomial_moments, polynomial_moments
 from theory.families.normal import cdf, density, legendre
 from theory.gaussian import closed_kernel
-from theory.growth import missing_of_one
 from theory.mathematics import FLOATS, Number, precise
 from theory.pair import Law
 from theory.quadrature import NotConverged, tolerance
-from theory.sampling import FARTHEST, Inaccurate, Sampled, Span, noise
+from theory.quadrature.growth import missing_of_one
+from theory.quadrature.sampling import FARTHEST, Inaccurate, Sampled, Span, noise
 from theory.validation import check_positive, listed, whole
 
 CLOSED_ERROR = 1e-13

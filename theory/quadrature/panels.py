@@ -1,7 +1,7 @@
 r"""Gauss-Legendre panels for Gaussian integrals of functions with kinks.
 
 One dimension: panels split at the kinks, and where the function varies fast. Two dimensions: the
-axes are those of u + v and u - v, as in ``theory.trapezoid``; the axis along which u and v change
+axes are those of u + v and u - v, as in ``trapezoid``; the axis along which u and v change
 faster is the inner one. There the panels are split where u or v meets a kink; the inner integral is
 then an analytic function of the outer variable, except where a kink of u and one of v coincide: the
 outer panels are split there. Nothing degenerates as c tends to 1 or -1, and no panel is graded.
@@ -20,8 +20,9 @@ import numpy as np
 from theory.families.normal import legendre
 from theory.mathematics import FLOATS, Number
 from theory.pair import Law, Pair
-from theory.sampling import NotConverged, Sampled, Span, line_rows, plane_rows
-from theory.trapezoid import Rows, relative, times
+from theory.quadrature.estimate import NotConverged
+from theory.quadrature.sampling import Sampled, Span, line_rows, plane_rows
+from theory.quadrature.trapezoid import Rows, relative, times
 
 WIDTH, NARROW, ORDER, DENSE = 2.5, 0.5, 16, 32
 FINEST = 1e-5

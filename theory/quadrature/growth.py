@@ -20,7 +20,7 @@ from theory.differentiation import with_derivative
 from theory.families.kernel import DoesNotExist
 from theory.mathematics import Number, precise
 from theory.pair import Law, Pair
-from theory.sampling import UNDEFINED, Sampled
+from theory.quadrature.sampling import UNDEFINED, Sampled
 
 if TYPE_CHECKING:
     from theory.activations import Activation

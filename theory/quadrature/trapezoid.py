@@ -22,7 +22,8 @@ import numpy as np
 
 from theory.mathematics import Number
 from theory.pair import Law, Pair
-from theory.sampling import Inaccurate, NotConverged, Sampled, Span, line_rows, plane_rows
+from theory.quadrature.estimate import NotConverged
+from theory.quadrature.sampling import Inaccurate, Sampled, Span, line_rows, plane_rows
 
 FINE, FINEST = 1 << 13, 1 << 17
 MAX_NODES = 8_000_000

@@ -29,10 +29,6 @@ class Inaccurate(ArithmeticError):
     """The arithmetic at hand is not accurate enough, or its numbers are too small."""
 
 
-class NotConverged(ArithmeticError):
-    """The quadrature did not reach its tolerance: says the last gap."""
-
-
 @dataclass(frozen=True)
 class Arrays:
     """Elementwise arithmetic on arrays of float64, or of mpmath numbers as objects."""
@@ -99,14 +95,16 @@ class Sampled:
         return np.stack([np.asarray(part, dtype=object) for part in both])
 
     def _one(self, x: Number) -> tuple[Number, Number]:
-        c = self.m.context
         try:
-            return tuple(
-                y if isinstance(y, mpmath.ctx_mp_python._mpf) and c.isfinite(y) else c.nan
-                for y in with_derivative(self.activation, x)
-            )  # type: ignore[return-value]
+            value, slope = with_derivative(self.activation, x)
         except UNDEFINED:
-            return c.nan, c.nan
+            return self.m.context.nan, self.m.context.nan
+        return self._real(value), self._real(slope)
+
+    def _real(self, y: Number) -> Number:
+        """The number itself if it is real and finite, else nan."""
+        c = self.m.context
+        return y if isinstance(y, mpmath.ctx_mp_python._mpf) and c.isfinite(y) else c.nan
 
     @cached_property
     def breaks(self) -> tuple[Break, ...]:
