@@ -12,10 +12,22 @@ import numpy as np
 import pytest
 import sympy as sp
 
-from derivations import proof as proofs
 from derivations.catalogue import THEOREMS, theorem
 from derivations.networks import NETWORKS, TANH
-from derivations.proof import Evaluate, Lemma, Proof, ProofError, Result, Step, Trace
+from derivations.proof import (
+    Evaluate,
+    Integrate,
+    Lemma,
+    Proof,
+    ProofError,
+    Result,
+    Step,
+    SumOver,
+    Trace,
+    equality,
+    objection,
+)
+from derivations.proof.words import reduced
 from theory import fisher, gaussian, normalization
 from theory import symbols as glossary
 from theory.architecture import (
@@ -328,12 +340,12 @@ def test_false_equality_fails_at_a_point_with_both_sides():
 
 
 def test_equality_that_cannot_be_simplified_is_refused(monkeypatch):
-    monkeypatch.setattr(proofs, "FORMS", ())
-    proofs._objection.cache_clear()
+    monkeypatch.setattr(equality, "FORMS", ())
+    objection.cache_clear()
     step = Step(Evaluate(), K1**2 + 2 * K1 * K2 + K2**2, "Expand.")
     with pytest.raises(ProofError, match="could not simplify the difference to 0"):
         single((K1 + K2) ** 2, step).verify()
-    proofs._objection.cache_clear()
+    objection.cache_clear()
 
 
 def test_pair_is_no_number():
@@ -345,13 +357,11 @@ def test_pair_is_no_number():
 
 def test_delta_is_summed_over_its_own_range():
     with pytest.raises(ProofError, match="not over the range of delta"):
-        single(
-            delta(t, glossary.s), Step(proofs.SumOver(t, 2 * N), sp.S.One, "Sum too far.")
-        ).verify()
+        single(delta(t, glossary.s), Step(SumOver(t, 2 * N), sp.S.One, "Sum too far.")).verify()
 
 
 def test_meaningless_operation_is_refused():
-    step = Step(proofs.Integrate(2 * glossary.u_t, sp.S.Zero, sp.S.One), K1, "Integrate.")
+    step = Step(Integrate(2 * glossary.u_t, sp.S.Zero, sp.S.One), K1, "Integrate.")
     with pytest.raises(ProofError, match="the operation has no meaning"):
         single(K1, step).verify()
 
@@ -411,10 +421,8 @@ def test_algebra_of_words_equals_matrices(size, seed):
         for _ in range(4)
     )
     word = a * b * c + d * d
-    np.testing.assert_allclose(
-        matrix(proofs._reduced(word, rules)), matrix(word), rtol=1e-12, atol=1e-9
-    )
-    trace = proofs._reduced(Trace(word), rules)
+    np.testing.assert_allclose(matrix(reduced(word, rules)), matrix(word), rtol=1e-12, atol=1e-9)
+    trace = reduced(Trace(word), rules)
     np.testing.assert_allclose(float(trace), np.trace(matrix(word)), rtol=1e-12, atol=1e-9)
 
 
@@ -422,7 +430,7 @@ def test_algebra_of_words_equals_matrices(size, seed):
 def test_symbolic_sum_equals_the_sum_of_its_terms(size):
     a, b = glossary.t_inner, glossary.s_inner
     entry = (K1 - K2 * delta(a, b)) * glossary.Lambda[a, b] * delta(t, a) + K1 * delta(a, b)
-    total = proofs._summed(sp.Sum(entry, (b, 1, N), (a, 1, N)))
+    total = equality.summed(sp.Sum(entry, (b, 1, N), (a, 1, N)))
     for place in range(1, size + 1):
         terms = [
             entry.subs({a: i, b: j, t: place, N: size})

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from derivations.proof import Evaluate, Known, Lemma, Operation, Result, Step, _objection
+from derivations.proof import Evaluate, Known, Lemma, Operation, Result, Step, objection
 from theory.pair import Pair
 from theory.symbols import (
     S_s,
@@ -53,9 +53,9 @@ class SolveFromZero(Operation):
             ("derivative", sp.diff(self.claim, self.variable), previous),
             ("value at 0", start, self.initial),
         ):
-            objection = _objection(is_, wanted, ())
-            if objection:
-                raise ValueError(f"the {what} of the claim is another: {objection}")
+            failure = objection(is_, wanted, ())
+            if failure:
+                raise ValueError(f"the {what} of the claim is another: {failure}")
         return self.claim
 
     def on(self, symbol: sp.Basic) -> sp.Basic:
@@ -77,9 +77,9 @@ class SolveGrowth(Operation):
             ("derivative", sp.expand(slope), sp.expand(previous)),
             ("value at 0", start, self.initial),
         ):
-            objection = _objection(is_, wanted, ())
-            if objection:
-                raise ValueError(f"the {what} of the claim is another: {objection}")
+            failure = objection(is_, wanted, ())
+            if failure:
+                raise ValueError(f"the {what} of the claim is another: {failure}")
         return self.claim
 
     def on(self, symbol: sp.Basic) -> None:
@@ -102,9 +102,9 @@ class DetermineByTwo(Operation):
             ("slope at 0", first.subs(self.variable, 0), self.slope),
             ("value at 0", self.claim.subs(self.variable, 0), previous),
         ):
-            objection = _objection(is_, wanted, ())
-            if objection:
-                raise ValueError(f"the {what} of the claim is another: {objection}")
+            failure = objection(is_, wanted, ())
+            if failure:
+                raise ValueError(f"the {what} of the claim is another: {failure}")
         return self.claim
 
     def on(self, symbol: sp.Basic) -> None:
