@@ -71,6 +71,8 @@ class _Walk:
         self.leaves[VARIABLE] = (x, m.number(1))
 
     def apply(self, function: str, *values: Number) -> Number:
+        if self.m.encloses:
+            return self.m.functions[function](*values)
         floats, precisely = FUNCTIONS[function][:2]
         return floats(*values) if self.m is FLOATS else precisely(self.m.context, *values)
 

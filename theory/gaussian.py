@@ -12,10 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from theory.architecture import Activation, NotCovered, OutOfRegime
+from theory.errors import DescriptionError
 from theory.families.kernel import Kernel
 from theory.kernels import KERNELS, SYMBOLIC
 from theory.mathematics import FLOATS, Number, Symbols, of, precise
-from theory.pair import Pair
+from theory.pair import Given, Pair
 from theory.quadrature import integrals
 from theory.recognition import recognized
 
@@ -165,12 +166,26 @@ class Quantity(NamedTuple):
 
 
 def gaussian_integrals(
-    activation: Activation, pair: Pair, digits: int | None = None
+    activation: Activation,
+    pair: Pair | Given,
+    digits: int | None = None,
+    *,
+    certified: bool = False,
 ) -> dict[str, Quantity]:
     r"""The six integrals of ``QUANTITIES`` over a pair, those of one variable over u.
 
-    ``digits``: the pair's numbers are mpmath's, of ``theory.mathematics.precise(digits)``.
+    ``digits``: by mpmath; the numbers of a ``Pair`` are those of
+    ``theory.mathematics.precise(digits)``. ``certified``: each value is a rigorous
+    ``theory.certified.Enclosure`` to 15 or so many digits, for a ``Given`` pair.
     """
+    if certified:
+        from theory.certified import certified_integrals
+
+        if not isinstance(pair, Given):
+            raise DescriptionError("certified integrals need exact numbers: theory.pair.Given.at")
+        return certified_integrals(activation, pair, digits or 15)
+    if isinstance(pair, Given):
+        pair = pair.pair(FLOATS if digits is None else precise(digits))
     kernel = closed_kernel(activation)
     if kernel is None:
         m = FLOATS if digits is None else precise(digits)

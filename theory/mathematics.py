@@ -1,7 +1,8 @@
-"""Three number systems behind one small namespace: float64 arrays, mpmath and sympy.
+"""Number systems behind one small namespace: float64 arrays, mpmath, sympy, balls.
 
 A formula is written once, as ``m = of(q1, q2)`` followed by ``m.sqrt(...)``; the type of its
-arguments says in which system it is evaluated.
+arguments says in which system it is evaluated. The balls, enclosures of the true numbers, have a
+file of their own, ``theory.balls``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ Number = Any
 class Floats:
     """float64, elementwise over arrays."""
 
-    digits = 15
+    digits, encloses = 15, False
     pi = np.pi
     sqrt, exp, log, sin, cos, tanh, cosh = np.sqrt, np.exp, np.log, np.sin, np.cos, np.tanh, np.cosh
     arcsin, expm1, log1p = np.arcsin, np.expm1, np.log1p
@@ -63,6 +64,8 @@ class Floats:
 class Precise:
     """mpmath numbers of one context."""
 
+    encloses = False
+
     def __init__(self, context: Any) -> None:
         self.context, self.digits = context, context.dps
         self.pi = +context.pi
@@ -73,7 +76,7 @@ class Precise:
             context.tanh,
             context.cosh,
         )
-        self.erf, self.absolute = context.erf, context.fabs
+        self.erf, self.erfc, self.absolute = context.erf, context.erfc, context.fabs
         self.arcsin, self.expm1, self.log1p = context.asin, context.expm1, context.log1p
         self.maximum = max
 
@@ -86,6 +89,13 @@ class Precise:
     @staticmethod
     def select(condition: Any, then: Callable[[], Number], otherwise: Callable[[], Number]) -> Any:
         return then() if condition else otherwise()
+
+    def far(self, side: Number) -> Number:
+        """So many standard deviations away that nothing is left, on this side."""
+        return self.context.sign(side) * 1e8
+
+    def infinite(self, side: Number) -> Number:
+        return self.context.sign(side) * self.context.inf
 
     def angle(self, sine: Number, cosine: Number, radius: Number) -> Number:
         return self.context.atan2(sine, cosine)
@@ -100,7 +110,7 @@ class Precise:
 class Symbols:
     """sympy: a closed expression."""
 
-    digits = 0
+    digits, encloses = 0, False
 
     def __init__(self) -> None:
         import sympy
@@ -161,7 +171,7 @@ def _home(context: Any) -> Precise:
 
 
 def of(*values: Number) -> Any:
-    """The namespace in which these values live: sympy before mpmath before floats.
+    """The namespace in which these values live: sympy, balls, mpmath, floats.
 
     >>> of(1, 2.0) is FLOATS
     True
@@ -170,6 +180,8 @@ def of(*values: Number) -> Any:
         if hasattr(value, "free_symbols"):
             return symbols()
     for value in values:
+        if hasattr(value, "system"):
+            return value.system
         if isinstance(value, mpmath.ctx_mp_python._mpf):
             return _home(value.context)
     return FLOATS

@@ -2,10 +2,16 @@ r"""Gaussian laws of one sample and of two, in coordinates accurate at every cor
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from fractions import Fraction
+from math import pi, sqrt
+from typing import Any, NamedTuple
 
 from theory.errors import DescriptionError
+from theory.expression import exact
 from theory.mathematics import Number, Symbols, of
+
+ROUNDING = Fraction(1, 10**12)
+CORRELATIONS = ("c", "one_minus_c", "one_plus_c", "theta", "q12")
 
 
 class Law(NamedTuple):
@@ -125,3 +131,84 @@ class Pair(NamedTuple):
     def same_v(self) -> Pair:
         """The pair (v, v)."""
         return Pair(self.b, self.b, self.b, 0 * self.dl, 2 + 0 * self.dl, self.m2, self.m2)
+
+
+class Given(NamedTuple):
+    """A pair as it was asked for: exact numbers, the correlation in one way, no system yet."""
+
+    a: Fraction
+    b: Fraction
+    name: str
+    value: Fraction
+    m1: Fraction = Fraction(0)
+    m2: Fraction = Fraction(0)
+
+    @classmethod
+    def at(
+        cls, a: Any, b: Any = None, *, mean1: Any = 0, mean2: Any = 0, **correlation: Any
+    ) -> Given:
+        """The arguments of ``Pair.at``: rational numbers, decimals as text, floats.
+
+        A float stands for its shortest decimal. Raises ``DescriptionError`` for a negative variance
+        and a correlation beyond the ends by more than rounding.
+
+        >>> Given.at(1.3, c="0.7").value
+        Fraction(7, 10)
+        """
+        a = _rational("q11", a)
+        b = a if b is None else _rational("q22", b)
+        for name, variance in (("q11", a), ("q22", b)):
+            if variance < 0:
+                raise DescriptionError(
+                    f"{name} is a variance, at least 0, {float(variance):g} given"
+                )
+        given = {name: value for name, value in correlation.items() if value is not None}
+        if len(given) != 1 or not set(given) <= set(CORRELATIONS):
+            raise DescriptionError(
+                "the correlation is given in one way: c, one_minus_c, one_plus_c, theta or q12; "
+                f"{', '.join(given) or 'none'} given"
+            )
+        ((name, value),) = given.items()
+        name, value = _within_range(name, _rational(name, value), a, b)
+        return cls(a, b, name, value, _rational("mean1", mean1), _rational("mean2", mean2))
+
+    def pair(self, m: Any) -> Pair:
+        """The pair in the number system m."""
+        means = {"mean1": m.number(self.m1), "mean2": m.number(self.m2)}
+        a = m.number(self.a)
+        b = a if self.b == self.a else m.number(self.b)
+        if self.m1 == self.m2 == 0:
+            means = {}
+        elif self.m1 == self.m2:
+            means["mean2"] = means["mean1"]
+        return Pair.at(a, b, **{self.name: m.number(self.value)}, **means)
+
+
+def _rational(name: str, value: Any) -> Fraction:
+    try:
+        return Fraction(value) if isinstance(value, str) else exact(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        raise DescriptionError(f"{name} must be a number, {value!r} given") from None
+
+
+def _within_range(name: str, value: Fraction, a: Fraction, b: Fraction) -> tuple[str, Fraction]:
+    """Refuse what no pair has; a rounding error beyond the end is the end."""
+    if a * b == 0 and name == "q12" and value == 0:
+        return "c", value
+    root = Fraction(sqrt(a * b))
+    low, high = {
+        "c": (Fraction(-1), Fraction(1)),
+        "one_minus_c": (Fraction(0), Fraction(2)),
+        "one_plus_c": (Fraction(0), Fraction(2)),
+        "theta": (Fraction(0), Fraction(pi)),
+        "q12": (-root, root),
+    }[name]
+    slack = ROUNDING * max(Fraction(1), high)
+    if not low - slack <= value <= high + slack:
+        raise DescriptionError(
+            f"{name.replace('_', '-')} must lie between {float(low):.15g} and {float(high):.15g} "
+            f"for a covariance matrix, {float(value):.15g} given"
+        )
+    if name == "q12":  # the float root is not the root
+        return ("c", Fraction(value > 0) * 2 - 1) if value**2 >= a * b else (name, value)
+    return name, min(max(value, low), high)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from math import isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,11 +52,15 @@ def response(m: Any, v: Given, alpha: Number) -> Number:
     .. math:: \mu\Phi(z) + \tau p(z)
               + \alpha\left(e^{\mu + \tau^2/2}\,\Phi(-z - \tau) - \Phi(-z)\right)
     """
+    if m.encloses and v.width == 0:
+        return _elu(m, v.middle, alpha)
     return v.middle * cdf(v.z) + v.width * density(v.z) + alpha * _deficit(m, v)
 
 
 def slope_response(m: Any, v: Given, alpha: Number) -> Number:
     r"""``E phi'(v)``: :math:`\Phi(z) + \alpha\,e^{\mu + \tau^2/2}\,\Phi(-z - \tau)`."""
+    if m.encloses and v.width == 0:
+        return _slope(m, v.middle, alpha)
     return cdf(v.z) + alpha * _tilted(m, v)
 
 
@@ -74,6 +79,8 @@ def _deficit(m: Any, v: Given) -> Number:
 
     .. math:: \left(e^{\mu + \tau^2/2} - 1\right)\Phi(-z - \tau) - \int_z^{z + \tau} p
     """
+    if m.encloses:
+        return _tilted(m, v) - cdf(-v.z)
     if m is not FLOATS:
         return _precise(m, v, lambda v: _tilted(m, v) - cdf(-v.z))
     small = _growth(m, v.middle + v.width**2 / 2) * cdf(-v.z - v.width) - _strip(v)
@@ -146,6 +153,8 @@ def _bounded(m: Any, x: Number, y: Number) -> Number:
     """x/y for y >= 0, at most FARTHEST; 0/0 = 0."""
     if m is FLOATS:
         return np.clip(divided(m, x, y), -FARTHEST, FARTHEST)
+    if m.encloses:
+        return x / y if y != 0 else x
     return max(-FARTHEST, min(FARTHEST, x / y)) if y != 0 else m.context.sign(x) * FARTHEST
 
 
@@ -192,6 +201,8 @@ def _expectation(pair: Pair, integrand: Callable[..., Number], alpha: Number) ->
     """The integral of ``integrand(m, frame, x, alpha)`` over standard normal x."""
     m = of(*pair)
     frame, alpha = _Frame.of(m, pair), m.number(alpha)
+    if m.encloses:
+        return _enclosed(m, frame, integrand, alpha)
     if m is not FLOATS:
         reach = _reach(m)
         edges = sorted(max(-reach, min(reach, x)) for x in _edges(m, frame))
@@ -205,6 +216,22 @@ def _expectation(pair: Pair, integrand: Callable[..., Number], alpha: Number) ->
         values = weight * density(x) * integrand(m, chunk, x, alpha)
         out[start : start + CHUNK] = values.sum(axis=-1)
     return out.reshape(parts[0].shape)[()]
+
+
+def _enclosed(m: Any, frame: _Frame, integrand: Callable[..., Number], alpha: Number) -> Number:
+    r"""The integral in balls: up to R, and beyond a bound from :math:`|\varphi(x)| \le A + |x|`.
+
+    With A = 1 + |alpha|, also for the derivative, both tails together are at most
+    :math:`2 (R + 1/R)\,p(R)\,(A + |m_1| + \alpha_u)(A + |m_2| + 2\beta)`, alpha_u and beta the
+    standard deviations.
+    """
+    R = 2 + isqrt(2 * m.bits)
+    inner = m.integral(lambda x: density(x) * integrand(m, frame, x, alpha), -R, 2 * R)
+    A = 1 + m.absolute(alpha)
+    left = A + m.absolute(frame.m1) + frame.alpha
+    right = A + m.absolute(frame.m2) + 2 * frame.beta
+    tail = 2 * (R + m.number(1) / R) * density(m.number(R)) * left * right
+    return inner + m.between(-tail, tail)
 
 
 def _nodes(frame: _Frame) -> tuple[np.ndarray, np.ndarray]:
@@ -357,6 +384,8 @@ def _scaled(integral: Integral, power: int) -> Integral:
 
 
 def _constant(m: Any) -> Callable[[str], Number]:
+    if m.encloses:
+        return m.number
     return float if m is FLOATS else m.context.mpf
 
 

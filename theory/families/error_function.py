@@ -255,6 +255,8 @@ def hinge_mean(law: Law, S: Number) -> Number:
 
 def _tangent_excess(m: Any, x: Number) -> Number:
     """x - arctan x for x >= 0, relatively accurate."""
+    if m.encloses:
+        return x - m.arctan(x)
     if m is not FLOATS:
         with m.context.extradps(m.digits):
             return x - m.context.atan(x)

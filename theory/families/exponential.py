@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from theory.balls import UNCLEAR
 from theory.errors import DescriptionError, OutOfRegime
 from theory.families.error_function import centred, quadratic, same
 from theory.families.kernel import DoesNotExist, Kernel
@@ -91,7 +92,7 @@ class _Wave(NamedTuple):
 
     @property
     def real(self) -> bool:
-        return all(part.imag == 0 for part in (*self.coefficients, self.tau))
+        return all(_vanishes(part.imag) for part in (*self.coefficients, self.tau))
 
     def conjugate(self) -> _Wave:
         return _Wave(
@@ -99,7 +100,15 @@ class _Wave(NamedTuple):
         )
 
 
+def _vanishes(x: Number) -> bool:
+    """Whether a number is known to be 0."""
+    zero = x == 0
+    return zero is not UNCLEAR and bool(zero)
+
+
 def _complex(m: Any, re: Number, im: Number) -> Number:
+    if m.encloses:
+        return m.complex(re, im)
     return complex(re, im) if m is FLOATS else m.context.mpc(re, im)
 
 
@@ -118,7 +127,7 @@ def _derivative(wave: _Wave) -> _Wave:
         new[n + 1] -= p * value
         if n:
             new[n - 1] += n * value
-    while len(new) > 1 and new[-1] == 0:
+    while len(new) > 1 and _vanishes(new[-1]):
         new.pop()
     return _Wave(tuple(new), p, tau)
 
@@ -188,7 +197,7 @@ def _crossed(m: Any, pair: Pair, x: Number, y: Number) -> Number:
 
 def _exp(m: Any, exponent: Number) -> Number:
     if m is not FLOATS:
-        return m.context.exp(exponent)
+        return m.exp(exponent)
     largest = np.max(np.real(exponent))
     if largest > LARGEST_EXPONENT:
         raise OutOfRegime(
@@ -204,7 +213,7 @@ def _require(m: Any, condition: Any, reason: str) -> None:
 
 
 def _real(m: Any, value: Number) -> Number:
-    return np.real(value) if m is FLOATS else m.context.re(value)
+    return np.real(value) if m is FLOATS else m.number(value.real)
 
 
 def _finite(m: Any, value: Number, what: str) -> Number:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from theory.families import normal
+from theory.families import normal, strip
 from theory.families.error_function import (
     SMALL,
     arc_sine,
@@ -330,6 +330,8 @@ def _over_two(member: Member, pair: Pair, index: int) -> Number:
     m = of(*pair)
     if m is FLOATS:
         return _float_over_two(member, pair, index)
+    if m.encloses:
+        return strip.dual(member.name, index, pair)
     if not pair.centred:
         series = _by_series(m, member, pair, index)
         if series is not None:
@@ -576,6 +578,8 @@ def _mean(member: Member, law: Law, order: int) -> Number:
     m, twice = of(*law), EXACT_MEANS[member.name][order]
     if centred(law) and twice is not None:
         return m.number(twice) / 2 + 0 * law.a
+    if m.encloses:
+        return strip.mean(member.name, order, law)
     if isinstance(m, Symbols):
         return m.integral("M_" + "d" * order + member.name, law.a)
     return _over_one(member, law, (_ignoring(member.one[order]),))
@@ -608,7 +612,7 @@ def _kernel(member: Member) -> Kernel:
 
         def square(law: Law) -> Number:
             m = of(*law)
-            if parts is None or isinstance(m, Symbols):
+            if parts is None or m.encloses or isinstance(m, Symbols):
                 return integral(same(law))
             value = _over_one(member, law, parts)
             if m is FLOATS and order and member.covariance and not centred(law):

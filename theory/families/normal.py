@@ -39,7 +39,7 @@ def cdf(x: Number) -> Number:
     m = of(x)
     if m is FLOATS:
         return special.ndtr(x)
-    return m.context.erfc(-x / m.sqrt(m.number(2))) / 2
+    return m.erfc(-x / m.sqrt(m.number(2))) / 2
 
 
 def hinge_moments(order: int, h: Number) -> list[Number]:
@@ -54,6 +54,8 @@ def hinge_moments(order: int, h: Number) -> list[Number]:
     [0.5, 0.398942280401, 0.5]
     """
     m = of(h)
+    if m.encloses:
+        return _moments(order, h)
     if m is not FLOATS:
         return _tail_moments(m, order, h) if h < 0 else _moments(order, h)
     h = np.asarray(h, dtype=float)
@@ -235,7 +237,7 @@ def divided(m: Any, x: Number, y: Number) -> Number:
     if m is FLOATS:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return np.where(np.equal(x, 0), 0.0, np.divide(x, y))[()]
-    return x / y if y != 0 else (m.context.sign(x) * m.context.inf if x != 0 else x)
+    return x / y if y != 0 else (m.infinite(x) if x != 0 else x)
 
 
 def joint_density(m: Any, h: Number, k: Number, dl: Number, op: Number) -> Number:
@@ -274,7 +276,7 @@ def plackett(order: int, h: Number, k: Number, dl: Number, op: Number) -> Number
 
     def integrand(y: Number, phi: Number, h: Number, k: Number, angle: Number) -> Number:
         below = 2 * m.sin(angle + y / 2) * m.sin(y / 2)
-        return below**order * m.exp(log_density(m, h, k, phi))
+        return below**order * pair_density(m, h, k, phi)
 
     distance = m.absolute(h - other)
     value = angular_integral(m, integrand, angle, length, distance, h, other, angle, degree=order)
@@ -288,6 +290,16 @@ def log_density(m: Any, h: Number, k: Number, phi: Number) -> Number:
     .. math:: -\frac{(h - k)^2}{2\sin^2\varphi} - \frac{hk}{1 + \cos\varphi}
     """
     return -(((h - k) / m.sin(phi)) ** 2) / 2 - h * k / (1 + m.cos(phi))
+
+
+def pair_density(m: Any, h: Number, k: Number, phi: Number) -> Number:
+    r""":math:`\sqrt{1 - t^2}\,2\pi\,n_2(h, k; t)` at :math:`t = \cos\varphi`; at most 1.
+
+    A ball about phi = 0 gives all values between 0 and :math:`e^{-\max(h^2, k^2)/2}`.
+    """
+    if m.encloses and m.touches_zero(phi):
+        return m.between(0, m.exp(-m.maximum(h**2, k**2) / 2))
+    return m.exp(log_density(m, h, k, phi))
 
 
 def sector(m: Any, dl: Number, op: Number) -> tuple[Number, Number]:
@@ -313,6 +325,8 @@ def angular_integral(
     contain :math:`e^{-d^2/\sin^2\varphi}` with any d >= distance, or d = 0, and powers up to
     ``degree`` of :math:`\cos\theta - \cos\varphi`. Arguments broadcast.
     """
+    if m.encloses:
+        return _angular_enclosure(m, integrand, angle, length, arguments)
     if m is not FLOATS:
         return _angular_sum(m, integrand, angle, length, distance, arguments, degree)
     parts = np.broadcast_arrays(angle, length, distance, *arguments)
@@ -374,6 +388,22 @@ def _angular_sum(
         graded = (min(start * ratio**j - angle, length) for j in range(count))
         edges = [0 * angle, *graded, length]
     return panel_sum(m, lambda y: integrand(y, angle + y, *arguments), edges, degree)
+
+
+def _angular_enclosure(
+    m: Any,
+    integrand: Callable[..., Number],
+    angle: Number,
+    length: Number,
+    arguments: tuple[Number, ...],
+) -> Number:
+    """The integral in balls; where phi starts too close to 0, from a hull of the integrand."""
+    sliver = m.sliver
+    if angle > sliver:
+        return m.integral(lambda y: integrand(y, angle + y, *arguments), 0, length)
+    start = integrand(m.between(0, sliver), m.between(0, angle + sliver), *arguments)
+    rest = m.integral(lambda y: integrand(y, angle + y, *arguments), sliver, length - sliver)
+    return sliver * start + rest
 
 
 def panel_sum(

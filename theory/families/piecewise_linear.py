@@ -13,7 +13,7 @@ tends to 1 or -1. Centred laws of functions with their only kink at 0 have eleme
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -30,6 +30,7 @@ from theory.families.normal import (
     hinge_moments,
     joint_density,
     log_density,
+    pair_density,
     residual,
     sector,
 )
@@ -161,8 +162,9 @@ def pieces_derivative_dual(pieces: Pieces, pair: Pair) -> Number:
         return smooth
     m, pieces, pair = _numbers(pieces, pair)
     swapped = pair._replace(a=pair.b, b=pair.a, m1=pair.m2, m2=pair.m1)
+    leaps = _jumps_times_jumps(m, pieces, pair)
     mixed = _jumps_times_slope(m, pieces, pair) + _jumps_times_slope(m, pieces, swapped)
-    return smooth + mixed + _jumps_times_jumps(m, pieces, pair)
+    return smooth + mixed + leaps
 
 
 def pieces_gap(pieces: Pieces, pair: Pair) -> Number:
@@ -220,7 +222,7 @@ def _standard(m: Any, distance: Number, sigma: Number) -> Number:
     """distance/sigma, bounded where nothing depends on it any more."""
     if m is FLOATS:
         return np.clip(divided(m, distance, sigma), -FARTHEST, FARTHEST)
-    return distance / sigma if sigma != 0 else m.context.sign(distance) * FARTHEST
+    return distance / sigma if sigma != 0 else m.far(distance)
 
 
 def _jump_density(m: Any, pieces: Pieces, law: Law) -> Number:
@@ -310,7 +312,9 @@ def _curvature(
 
 
 def _least_distance(m: Any, left: list[Number], right: list[Number]) -> Number:
-    """The least positive distance between two points."""
+    """The least positive distance between two points; not asked for in balls."""
+    if m.encloses:
+        return m.number(0)
     least = FARTHEST + 0 * left[0] + 0 * right[0]
     for h in left:
         for k in right:
@@ -323,14 +327,27 @@ def _least_distance(m: Any, left: list[Number], right: list[Number]) -> Number:
 def _all_pairs(
     m: Any, weights: _Weights, h: Any, k: Any, phi: Number, factors: tuple[Number, ...]
 ) -> Number:
+    terms = list(_pair_weights(m, weights, h, k, phi, factors))
+    if m.encloses:
+        return sum(rest * pair_density(m, x, y, phi) for x, y, _, rest in terms)
     below, level, sigma, tau, sign = factors
-    exponents = [[log_density(m, x, y, phi) for y in k] for x in h]
-    top = exponents[0][0]
-    for exponent in (e for row in exponents for e in row):
+    exponents = [log_density(m, x, y, phi) for x, y, _, _ in terms]
+    top = exponents[0]
+    for exponent in exponents:
         top = m.maximum(top, exponent)
-    tilt = below / m.sin(phi) ** 2
-    fall = 2 * m.sin(phi / 2) ** 2
     curved = level * sum(weights.jumps) ** 2 * sign + sigma * tau * below * weights.total**2
+    for exponent, (_, _, mixed, rest) in zip(exponents, terms, strict=True):
+        curved = curved + mixed + rest * m.expm1(exponent - top)
+    return m.exp(top) * curved
+
+
+def _pair_weights(
+    m: Any, weights: _Weights, h: Any, k: Any, phi: Number, factors: tuple[Number, ...]
+) -> Iterator[tuple[Number, Number, Number, Number]]:
+    """Each pair of points, what its density is multiplied by from a jump at a kink, and in all."""
+    below, level, sigma, tau, sign = factors
+    tilt = _tilt(m, below, phi)
+    fall = 2 * m.sin(phi / 2) ** 2
     for i, x in enumerate(h):
         for j, y in enumerate(k):
             one, other = weights.slopes[i], weights.slopes[j]
@@ -340,9 +357,14 @@ def _all_pairs(
                 mixed = mixed + jump * other * tau * tilt * (y - x - fall * y)
             if one != 0 and weights.jumps[j] != 0:
                 mixed = mixed + one * leap * sigma * tilt * (x - y - fall * x)
-            rest = mixed + level * jump * leap + sigma * tau * below * one * other
-            curved = curved + mixed + rest * m.expm1(exponents[i][j] - top)
-    return m.exp(top) * curved
+            yield x, y, mixed, mixed + level * jump * leap + sigma * tau * below * one * other
+
+
+def _tilt(m: Any, below: Number, phi: Number) -> Number:
+    r""":math:`(\cos\theta - \cos\varphi)/\sin^2\varphi`, in [0, 1] for theta <= phi <= pi/2."""
+    if m.encloses and m.touches_zero(phi):
+        return m.between(0, 1)
+    return below / m.sin(phi) ** 2
 
 
 def _jumps_times_slope(m: Any, pieces: Pieces, pair: Pair) -> Number:
@@ -369,14 +391,18 @@ def _jumps_times_jumps(m: Any, pieces: Pieces, pair: Pair) -> Number:
     for t, jump in points:
         for other, leap in points:
             h, k = _standard(m, pair.m1 - t, sigma), _standard(m, pair.m2 - other, tau)
-            if _coincide(m, h, k, pair):
+            if _coincide(m, h, k, pair, (t, other)):
                 raise DoesNotExist(COINCIDENT)
             total = total + jump * leap * joint_density(m, h, k, pair.dl, pair.op)
     return divided(m, total, sigma * tau)
 
 
-def _coincide(m: Any, h: Number, k: Number, pair: Pair) -> bool:
+def _coincide(m: Any, h: Number, k: Number, pair: Pair, at: tuple[Number, Number]) -> bool:
     """Whether u at one point mass means v at the other, as far as rounding can tell."""
+    if m.encloses:
+        x, y = pair.m1 - at[0], pair.m2 - at[1]
+        left, right = x * abs(x) * pair.b, y * abs(y) * pair.a
+        return bool((pair.dl == 0 and left == right) or (pair.op == 0 and left == -right))
     slack = 8 * (np.finfo(float).eps if m is FLOATS else m.context.eps) * m.absolute(h)
     equal = (pair.dl == 0) & (m.absolute(h - k) <= slack)
     return bool(np.any(equal | ((pair.op == 0) & (m.absolute(h + k) <= slack))))

@@ -54,23 +54,26 @@ def arc_cosine_power(pair: Pair, n: int) -> Number:
     [0.25, 0.159154943092, 0.25]
     """
     m = of(*pair)
-    nodes, weights = legendre(m, 24 + n if m is FLOATS else 10 + n + m.context.dps)
     psi = opposite_angle(pair)
+    scale = m.sqrt(m.number(pair.a)) ** n * m.sqrt(m.number(pair.b)) ** n
+    scale = scale * (2**n * factorial(n)) / (2 * m.pi)
+    if m.encloses:
+        return scale * psi * m.integral(lambda x: (m.sin(psi * x) * m.sin(psi * (1 - x))) ** n)
+    nodes, weights = legendre(m, 24 + n if m is FLOATS else 10 + n + m.context.dps)
     if m is FLOATS:
         wide = np.asarray(psi)[..., None]
         integral = psi * ((np.sin(wide * nodes) * np.sin(wide * (1 - nodes))) ** n @ weights)
     else:
         products = (m.sin(psi * x) * m.sin(psi * (1 - x)) for x in nodes)
         integral = psi * sum(w * p**n for w, p in zip(weights, products, strict=True))
-    scale = m.sqrt(m.number(pair.a)) ** n * m.sqrt(m.number(pair.b)) ** n
-    return scale * integral * (2**n * factorial(n)) / (2 * m.pi)
+    return scale * integral
 
 
 def _standard(m: Any, law: Law) -> Number:
     sigma = m.sqrt(m.number(law.a))
     if m is FLOATS:
         return np.clip(divided(m, law.m, sigma), -FARTHEST, FARTHEST)
-    return law.m / sigma if sigma != 0 else m.context.sign(law.m) * FARTHEST
+    return law.m / sigma if sigma != 0 else m.far(law.m)
 
 
 def power_gap(pair: Pair, n: int, dual: Any = power_dual) -> Number:
