@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from derivations.catalogue import THEOREMS, theorem
-from derivations.theorem import Case, Row, Theorem
+from derivations.theorem import Case, Row, Terms, Theorem
 from numerics.ensemble import SEED_BASE, block_size, check_size, observe, over_blocks
 from numerics.extrapolation import Corrections, Extrapolation, extrapolate
 from numerics.plan import Design, Plan, Unreachable, explicit_seconds, plan, pooled_c
@@ -96,9 +96,9 @@ class Question:
         return self._value(prediction, prediction.kappa_leading)
 
     def _value(self, prediction: Prediction, kernel: Kernel) -> tuple[float, float]:
-        arguments = (kernel, prediction.order_parameters.q_gap[-1], self.samples)
-        predicted = float(self.row.value(*arguments))
-        return predicted, predicted if self.row.unit is None else float(self.row.unit(*arguments))
+        terms = Terms(kernel, prediction.order_parameters.q_gap[-1], self.samples)
+        predicted = float(self.row.value(terms))
+        return predicted, predicted if self.row.unit is None else float(self.row.unit(terms))
 
     @property
     def key(self) -> tuple[Network, int, Design]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from derivations.approach import MEAN, Approach
 from theory.architecture import Network
@@ -15,22 +15,32 @@ if TYPE_CHECKING:
     from derivations.proof import Proof
 
 
+class Terms(NamedTuple):
+    r"""What the prediction of a row may depend on, in numbers or symbols.
+
+    The kernel K of one linear output, the gap :math:`v = q_1^L - q_2^L` of the last layer, the
+    number N of samples.
+    """
+
+    K: Kernel
+    v: Number
+    N: Number
+
+
 @dataclass(frozen=True)
 class Row:
     r"""A quantity that a theorem predicts and a network shows.
 
-    ``value(kernel, v, N)`` is the prediction, from the kernel of one linear output, the gap
-    :math:`v = q_1^L - q_2^L` of the last layer, and the number of samples: numbers or symbols in.
-    ``observable`` names the measurement in ``numerics.observables``. ``unit`` (same arguments) is
-    the scale of an error where the value itself may vanish. ``approach`` is the way the measured
-    value tends to its limit.
+    ``value`` is the prediction. ``observable`` names the measurement in ``numerics.observables``.
+    ``unit`` is the scale of an error where the value itself may vanish. ``approach`` is the way
+    the measured value tends to its limit.
     """
 
     quantity: str
     latex: str
     observable: str
-    value: Callable[[Kernel, Number, Number], Number]
-    unit: Callable[[Kernel, Number, Number], Number] | None = None
+    value: Callable[[Terms], Number]
+    unit: Callable[[Terms], Number] | None = None
     approach: Approach = MEAN
 
 

@@ -134,8 +134,8 @@ def behind_batch_norm(scheme):
         whole = jvp(scheme, f[:, :, None, :], half.swapaxes(2, 3))
         return (f.var(axis=-1) * np.einsum("nctt->nc", whole)).mean(axis=1) / f.shape[-1]
 
-    def predicted(K, v, N):
-        return fisher.normalized_mean_eigenvalue(K.gap, N - 2, scheme.gamma, N, 1, 1)
+    def predicted(t):
+        return fisher.normalized_mean_eigenvalue(t.K.gap, t.N - 2, scheme.gamma, t.N, 1, 1)
 
     return observed, predicted
 

@@ -53,7 +53,9 @@ def showing(one, observable):
 def claiming(one, observable, value=None, **changes):
     """The theorem with one row only, its right-hand side altered."""
     row = showing(one, observable)
-    return replace(one, rows=(replace(row, **({"value": value} if value else {}), **changes),))
+    if value:
+        changes["value"] = lambda t: value(t.K, t.v, t.N)
+    return replace(one, rows=(replace(row, **changes),))
 
 
 def verdict(one, network=SMALL, samples=10, **options):

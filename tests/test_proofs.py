@@ -58,9 +58,7 @@ def test_proof_verifies(id):
 )
 def test_proof_ends_in_the_prediction_of_each_row(id, quantity):
     wrong = tuple(
-        replace(row, value=lambda K, v, N, of=row.value: 2 * of(K, v, N))
-        if row.quantity == quantity
-        else row
+        replace(row, value=lambda t, of=row.value: 2 * of(t)) if row.quantity == quantity else row
         for row in theorem(id).rows
     )
     with pytest.raises(ProofError, match=f"does not end in the prediction of {quantity}"):

@@ -556,7 +556,7 @@ def _recursion() -> tuple[Lemma, ...]:
 def _kernel() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.proof import Evaluate, Lemma, Result, Step, Substitute, SumOver
+    from derivations.proof import LINEAR_OUTPUT, Evaluate, Lemma, Result, Step, Substitute, SumOver
     from theory.meanfield import OrderParameters
     from theory.symbols import (
         S1,
@@ -637,7 +637,7 @@ def _kernel() -> tuple[Lemma, ...]:
                 ),
             ),
             row=row,
-            kernel=kernel,
+            terms=LINEAR_OUTPUT._replace(K=kernel),
         )
 
     return (
@@ -870,25 +870,25 @@ and the nonzero eigenvalues of $F$ are
     source="Karakida, Akaho & Amari, NeurIPS 2019; kernels: Price, IRE Trans. Inf. Theory 1958, "
     "Cho & Saul, NeurIPS 2009, Williams, NeurIPS 1996",
     rows=(
-        Row("kappa_1", r"\kappa_1", "diagonal", lambda K, v, N: K.K1),
+        Row("kappa_1", r"\kappa_1", "diagonal", lambda t: t.K.K1),
         Row(
             "kappa_2",
             r"\kappa_2",
             "off_diagonal",
-            lambda K, v, N: K.K2,
-            unit=lambda K, v, N: abs(K.K2) + K.K1 / N,
+            lambda t: t.K.K2,
+            unit=lambda t: abs(t.K.K2) + t.K.K1 / t.N,
         ),
         Row(
             "uniform_mode",
             r"\lambda_U",
             "uniform",
-            lambda K, v, N: fisher.uniform_mode(K.K1, K.K2, N),
+            lambda t: fisher.uniform_mode(t.K.K1, t.K.K2, t.N),
         ),
         Row(
             "second_moment",
             r"P s/C",
             "squared_trace",
-            lambda K, v, N: fisher.second_moment(K.K1, K.K2, N, C=1, P=1),
+            lambda t: fisher.second_moment(t.K.K1, t.K.K2, t.N, C=1, P=1),
             approach=MEAN_SQUARE,
         ),
     ),

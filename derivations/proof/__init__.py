@@ -8,7 +8,7 @@ algebra whose letters do not commute, sums run to a symbolic bound.
 """
 
 from derivations.proof.equality import objection
-from derivations.proof.lemma import Lemma, ProofError, Step
+from derivations.proof.lemma import LINEAR_OUTPUT, Lemma, ProofError, Step
 from derivations.proof.operations import (
     Add,
     Apply,
@@ -32,6 +32,7 @@ from derivations.proof.operations import (
 from derivations.proof.record import Proof
 
 __all__ = [
+    "LINEAR_OUTPUT",
     "Add",
     "Apply",
     "ChangeVariables",

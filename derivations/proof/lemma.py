@@ -9,10 +9,11 @@ from typing import Any
 import sympy as sp
 
 from derivations.proof.operations import Known, Operation, Result
+from derivations.theorem import Terms
 from theory.meanfield import Kernel
-from theory.symbols import K1, K2
+from theory.symbols import K1, K2, N, v
 
-LINEAR_OUTPUT = Kernel(K1, K2, K1 - K2)
+LINEAR_OUTPUT = Terms(Kernel(K1, K2, K1 - K2), v, N)
 Path = tuple[str | int, ...]
 Rules = tuple[tuple[sp.Basic, Known], ...]
 
@@ -40,7 +41,7 @@ class Lemma:
 
     ``given`` are the rules of the objects in it, as left and right sides: a function's formula, a
     sum's value, the product of two letters. ``row``: the row of the theorem in whose prediction,
-    evaluated at ``kernel``, the chain ends.
+    evaluated at ``terms``, the chain ends.
     """
 
     name: str
@@ -50,14 +51,14 @@ class Lemma:
     steps: tuple[Step, ...]
     given: Rules = ()
     row: str | None = None
-    kernel: Kernel = LINEAR_OUTPUT
+    terms: Terms = LINEAR_OUTPUT
 
 
 def leaves(node: Any, path: Path) -> Iterator[tuple[Path, Known]]:
     """Every expression in a record, with the path that leads to it."""
     if isinstance(node, sp.Basic | Result):
         yield path, node
-    elif isinstance(node, Kernel):
+    elif isinstance(node, Terms):
         return
     elif isinstance(node, tuple):
         for index, child in enumerate(node):

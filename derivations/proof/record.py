@@ -13,7 +13,6 @@ from derivations.proof.lemma import Lemma, Path, ProofError, leaves, resolved, w
 from derivations.proof.operations import Known
 from derivations.proof.printing import proof_in_latex, proof_in_text
 from derivations.theorem import Theorem
-from theory.symbols import N, v
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Proof:
                 raise ProofError(f"{self.theorem.id}, lemma {lemma.name!r}, {failure}")
         for row in self.theorem.rows:
             lemma = self._ending_in(row.quantity)
-            prediction = row.value(lemma.kernel, v, N)
+            prediction = row.value(lemma.terms)
             failure = objection(results[lemma.name], prediction, ())
             if failure:
                 raise ProofError(
