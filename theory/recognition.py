@@ -2,7 +2,8 @@ r"""Closed forms of a user's own activation, recognized in its expression.
 
 Three classes: a function of the catalogue as a whole, up to an affine map a phi(x) + b; piecewise
 linear functions; sums of :math:`P(x)\,e^{-px^2/2 + tx}` times sines and cosines of linear
-arguments. What is recognized is exact; everything else is left to quadrature.
+arguments. What is recognized is exact, and where terms cancel it is done with more digits
+(``theory.conditioning``); everything else is left to quadrature.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, NamedTuple
 
 from theory import piecewise
 from theory.activations import ACTIVATIONS, Activation
+from theory.conditioning import conditioned
 from theory.expression import MAX_EXPONENT, Call, Constant, Expression, Name, fold
 from theory.families.exponential import Term, exponential_kernel
 from theory.families.kernel import Kernel
@@ -182,7 +184,11 @@ def affine_kernel(kernel: Kernel, factor: Fraction, offset: Fraction) -> Kernel:
             return None
         return lambda law: numbers(law)[0] ** power * integral(law)
 
-    return Kernel(
+    def size(law: Any) -> Number:
+        a, b = numbers(law)
+        return 2 * (a**2 * kernel.second(law) + b**2)
+
+    whole = Kernel(
         mean,
         scaled(kernel.derivative_mean, 1),
         second,
@@ -192,6 +198,7 @@ def affine_kernel(kernel: Kernel, factor: Fraction, offset: Fraction) -> Kernel:
         scaled(kernel.gap, 2),
         scaled(kernel.derivative_gap, 2),
     )
+    return conditioned(whole, size, None) if offset else whole
 
 
 def linear_pieces(activation: Activation) -> Pieces | None:
@@ -318,6 +325,46 @@ def _waves_in(m: Any, terms: tuple[Wave, ...]) -> Kernel:
     )
 
 
+def waves_kernel(terms: tuple[Wave, ...]) -> Kernel:
+    """The kernel of a sum of waves, accurate where they cancel."""
+    kernel = by_system(lambda m: _waves_in(m, terms))
+    slopes = tuple(_steepest(wave) for wave in terms)
+    return conditioned(kernel, _size(terms), _size(slopes))
+
+
+def _size(terms: tuple[Wave, ...]) -> Callable[[Any], Number]:
+    r"""A bound of :math:`(\sum_i \sqrt{E t_i(u)^2})^2` over the monomials of all waves.
+
+    Those of even order and those of odd order are each of one sign, and their squares are taken
+    from :math:`E P(x)^2 + E P(-x)^2`, the coefficients of P made positive.
+    """
+    several = max(len(wave.coefficients) for wave in terms) * len(terms)
+
+    @cache
+    def kernels(m: Any) -> list[Kernel]:
+        return [
+            exponential_kernel(
+                [Term(tuple(s**i * m.number(c) for i, c in enumerate(sizes)), *map(m.number, rest))]
+            )
+            for wave in terms
+            for sizes, rest in [([abs(c) for c in wave.coefficients], (wave.p, wave.t))]
+            for s in (1, -1)
+        ]
+
+    return lambda law: several * sum(kernel.second(law) for kernel in kernels(of(*law)))
+
+
+def _steepest(wave: Wave) -> Wave:
+    """A wave whose coefficients bound those of the derivative."""
+    sizes = [Fraction(0), *(abs(c) for c in wave.coefficients), Fraction(0), Fraction(0)]
+    rate = abs(wave.t) + abs(wave.omega)
+    slopes = [
+        k * sizes[k + 1] + rate * sizes[k] + abs(wave.p) * sizes[k - 1]
+        for k in range(1, len(sizes) - 1)
+    ]
+    return wave._replace(coefficients=tuple(slopes))
+
+
 def _pieces_in(m: Any, pieces: Pieces) -> Kernel:
     kinks, slopes, jumps = (tuple(map(m.number, part)) for part in pieces[:3])
     numbers = Pieces(kinks, slopes, jumps, m.number(pieces.value))
@@ -357,4 +404,4 @@ def recognized(
         terms = waves(activation.tree)
     except NoWave:
         return None
-    return by_system(lambda m: _waves_in(m, terms)) if terms else None
+    return waves_kernel(terms) if terms else None

@@ -51,6 +51,7 @@ from theory.families.error_function import (
     step_mean,
 )
 from theory.families.kernel import Kernel
+from theory.families.logistic_edges import at_the_edge
 from theory.mathematics import FLOATS, Number, Symbols, of, precise
 from theory.pair import Law, Pair
 
@@ -58,7 +59,7 @@ FLOAT_NODES = 16
 VALUES_PER_CHUNK = 1 << 16
 RESERVE = 15
 SINGLE = 1.2
-LONGEST_SERIES = 20000
+LONGEST_SERIES = 100_000
 LARGEST_REACH = 400
 
 
@@ -293,7 +294,7 @@ def _floats(value: Number) -> np.ndarray:
 def _over_one(member: Member, law: Law, parts: tuple[Any, ...]) -> Number:
     """The average of ``parts[0](m, law, S)``, plus that of ``parts[1]`` over the squared law."""
     m, square = of(*law), member.unit**2
-    reach = _reach(member.unit, law)
+    reach = len(parts) * _reach(member.unit, law)  # tanh'^2 falls twice as fast as tanh'
 
     def summed(rule: Rule) -> Number:
         columns = zip(parts, (rule.weights, rule.squared), strict=False)
@@ -333,7 +334,9 @@ def _over_two(member: Member, pair: Pair, index: int) -> Number:
     if m.encloses:
         return strip.dual(member.name, index, pair)
     if not pair.centred:
-        series = _by_series(m, member, pair, index)
+        series = at_the_edge(m, member.name, member.unit, pair, index, _accuracy(m))
+        if series is None:
+            series = _by_series(m, member, pair, index)
         if series is not None:
             return series
     rules = (_gauss(m, 3), _gauss(m, 0))
@@ -456,18 +459,47 @@ def _derivative_means(m: Any, member: Member, law: Law, length: int) -> list[Num
 
 @lru_cache(maxsize=8)
 def _step_derivatives(m: Any, unit: int, law: Law, length: int) -> list[Number]:
-    r"""Derivatives in the mean of ``E Phi(u/s)``, by the recursion of Hermite functions."""
+    r"""Derivatives in the mean of ``E Phi(u/s)``, by the recursion of Hermite functions.
+
+    The k-th at one node is that of order 1, the density of N(0, A) at the mean, times a number
+    :math:`y_k \sqrt{(k-1)!}\,B^{-(k-1)/2}` with B the smallest A. In the series the second factor
+    cancels, so y_k runs in fixed point, to the accuracy of the first. Python's integers extend
+    where it grows; the loop stops where it has died out.
+    """
     rule = _rule(m, _reach(unit, law), 1.1)
-    totals = [m.number(0)] * (length + 1)
-    for S, weight in zip(rule.S, rule.weights, strict=True):
-        A = law.a + unit**2 * S
-        totals[0] += weight * normal.cdf(law.m / m.sqrt(A))
-        slope, inverse = -law.m / A, -1 / A
-        before, value = m.number(0), weight * density(m, law, A)
+    variances = [law.a + unit**2 * S for S in rule.S]
+    B = min(variances)
+    root = m.sqrt(B)
+    bits = m.context.prec + 10
+    scale = bits + ceil(3 * _reach(unit, law))  # phi itself falls like exp(-2 |m| / unit)
+
+    def fixed(value: Number) -> int:
+        return int(m.context.ldexp(value, bits))
+
+    roots = [m.sqrt(m.number(k)) for k in range(length + 1)]
+    inverse_roots = [0, *(fixed(1 / value) for value in roots[1:])]
+    ratios = [0, *(fixed(roots[k - 1] / roots[k]) for k in range(1, length + 1))]
+    totals = [0] * (length + 1)
+    start = m.number(0)
+    for A, weight in zip(variances, rule.weights, strict=True):
+        start += weight * normal.cdf(law.m / m.sqrt(A))
+        factor = int(m.context.ldexp(weight * density(m, law, A), scale))
+        slope, loss = fixed(-law.m * root / A), fixed(B / A)
+        before, value = 0, 1 << bits
         for k in range(1, length + 1):
-            totals[k] += value
-            before, value = value, slope * value + (k - 1) * inverse * before
-    return totals
+            totals[k] += factor * value >> bits
+            before, value = (
+                value,
+                ((slope * value >> bits) * inverse_roots[k] - (loss * before >> bits) * ratios[k])
+                >> bits,
+            )
+            if not before and not value:
+                break
+    out, unscaled = [start], m.number(1)
+    for k in range(1, length + 1):
+        out.append(m.context.ldexp(m.number(totals[k]) * unscaled, -scale))
+        unscaled *= roots[k] / root
+    return out
 
 
 # The four activations
@@ -503,6 +535,15 @@ def _tanh_slope_square(m: Any, law: Law, S: Number) -> Number:
 def _sigmoid_square(m: Any, law: Law, S: Number) -> Number:
     r""":math:`\sigma^2 = \sigma - \sigma'`."""
     return step_mean(law, S) - density(m, law, law.a + S)
+
+
+def _tilted_sigmoid_square(m: Any, law: Law, S: Number) -> Number:
+    r""":math:`\sigma^2 = e^x \sigma'`: without the exponential, under the law that it tilts."""
+    return density(m, law, law.a + S)
+
+
+def _tilted_silu_square(m: Any, law: Law, S: Number) -> Number:
+    return 4 * _silu_slope_square_rest(m, law, S)
 
 
 def _sigmoid_slope_square(m: Any, law: Law, S: Number) -> Number:
@@ -574,6 +615,26 @@ GATES = Member(
 EXACT_MEANS = {"tanh": (0, None), "sigmoid": (1, None), "softplus": (None, 1), "silu": (None, 1)}
 
 
+TILTED: dict[Any, Any] = {
+    _sigmoid_square: _tilted_sigmoid_square,
+    _silu_square: _tilted_silu_square,
+}
+
+
+def _tilted(m: Any, member: Member, law: Law, parts: tuple[Any, ...], tilted: Any) -> Number:
+    r"""The average of the parts; where m + a < 0 and they cancel, :math:`E[e^u f(u)]`, tilted,
+
+    .. math:: e^{m + a/2}\,E f(u + a).
+    """
+    moved = Law(law.m + law.a, law.a)
+
+    def left() -> Number:
+        least = Law(-m.maximum(-moved.m, 0 * moved.m), law.a)
+        return m.exp(least.m - law.a / 2) * _over_one(member, least, (tilted,))
+
+    return m.select(moved.m < 0, left, lambda: _over_one(member, law, parts))
+
+
 def _mean(member: Member, law: Law, order: int) -> Number:
     m, twice = of(*law), EXACT_MEANS[member.name][order]
     if centred(law) and twice is not None:
@@ -614,7 +675,11 @@ def _kernel(member: Member) -> Kernel:
             m = of(*law)
             if parts is None or m.encloses or isinstance(m, Symbols):
                 return integral(same(law))
-            value = _over_one(member, law, parts)
+            tilted = TILTED.get(parts[0])
+            if tilted is None or centred(law):
+                value = _over_one(member, law, parts)
+            else:
+                value = _tilted(m, member, law, parts, tilted)
             if m is FLOATS and order and member.covariance and not centred(law):
                 small = law.a <= SMALL * member.unit**2
                 if np.any(small):

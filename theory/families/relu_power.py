@@ -6,7 +6,8 @@ therefore gives the dual for any means as a Taylor polynomial in the covariance 
 .. math:: E u_+^n v_+^n = \sum_{k=0}^n \frac{r^k}{k!} \Big(\frac{n!}{(n-k)!}\Big)^2
           E u_+^{n-k}\,E v_+^{n-k} + n!\,(ab)^{n/2} \int_0^c (c - t)^n\,n_2(h, k; t)\,dt
 
-with h and k the means in units of the standard deviations.
+with h and k the means in units of the standard deviations. What exceeds float64 is refused with
+``OutOfRegime``.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from theory.families.kernel import Kernel
+from theory.errors import OutOfRegime
+from theory.families.kernel import Integral, Kernel
 from theory.families.normal import cdf_moments, divided, legendre, plackett
 from theory.families.piecewise_linear import FARTHEST, either, opposite_angle, pair_angle
 from theory.mathematics import FLOATS, Number, of
@@ -122,17 +124,32 @@ def _mean(law: Law, n: int) -> Number:
     return cdf_moments(n, *law)[n]
 
 
+def _finite(name: str, integral: Integral) -> Integral:
+    """The integral, refused where it overflows."""
+
+    def checked(law: Any, n: int) -> Number:
+        with np.errstate(over="ignore", invalid="ignore"):
+            value = integral(law, n)
+        if of(*law) is FLOATS and not np.all(np.isfinite(value)):
+            raise OutOfRegime(f"{name} of relu_power(n={n}) overflows float64; ask for digits")
+        return value
+
+    return checked
+
+
 def _kernel(dual: Any) -> Kernel:
-    return Kernel(
-        mean=_mean,
-        derivative_mean=lambda law, n: n * _mean(law, n - 1),
-        second=lambda law, n: _mean(law, 2 * n),
-        derivative_second=lambda law, n: n**2 * _mean(law, 2 * n - 2),
-        dual=dual,
-        derivative_dual=lambda pair, n: n**2 * dual(pair, n - 1),
-        gap=lambda pair, n: power_gap(pair, n, dual),
-        derivative_gap=lambda pair, n: n**2 * power_gap(pair, n - 1, dual),
-    )
+    integrals: dict[str, Integral] = {
+        "mean": _mean,
+        "derivative_mean": lambda law, n: n * _mean(law, n - 1),
+        "second": lambda law, n: _mean(law, 2 * n),
+        "derivative_second": lambda law, n: n**2 * _mean(law, 2 * n - 2),
+        "dual": dual,
+        "derivative_dual": lambda pair, n: n**2 * dual(pair, n - 1),
+        "gap": lambda pair, n: power_gap(pair, n, dual),
+        "derivative_gap": lambda pair, n: n**2 * power_gap(pair, n - 1, dual),
+    }
+    names = {name: name.replace("_", " ") for name in integrals} | {"second": "second moment"}
+    return Kernel(**{key: _finite(names[key], value) for key, value in integrals.items()})
 
 
 RELU_POWER = either(_kernel(arc_cosine_power), _kernel(power_dual))
