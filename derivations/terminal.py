@@ -55,7 +55,7 @@ def statistics(values: dict[str, Any]) -> str:
             lines.append((name, value))
         elif isinstance(value, dict):
             lines += [(f"{name}.{key}", _text(inner)) for key, inner in value.items()]
-        elif name == "outliers":
+        elif name == "outliers" and value:
             lines += [
                 (f"outliers.{number}", _text(outlier)) for number, outlier in enumerate(value, 1)
             ]

@@ -15,17 +15,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from theory.mathematics import FLOATS
+from theory.families.kernel import Integral, Kernel
+from theory.mathematics import FLOATS, precise
 from theory.pair import Law, Pair
 from theory.quadrature.cost import seconds
-from theory.quadrature.estimate import Answer, Estimate, NotConverged, tolerance
+from theory.quadrature.estimate import Answer, Estimate, NotConverged, given, tolerance
 from theory.quadrature.line import line_integrals
 from theory.quadrature.plane import plane_integrals
 
 if TYPE_CHECKING:
     from theory.activations import Activation
 
-__all__ = ["Estimate", "NotConverged", "integrals", "one_sample", "seconds", "tolerance"]
+__all__ = [
+    "Estimate",
+    "NotConverged",
+    "integrals",
+    "one_sample",
+    "quadrature_kernel",
+    "seconds",
+    "tolerance",
+]
 
 
 def integrals(activation: Activation, pair: Pair, m: Any = FLOATS) -> dict[str, Answer]:
@@ -53,3 +62,33 @@ def integrals(activation: Activation, pair: Pair, m: Any = FLOATS) -> dict[str, 
 def one_sample(activation: Activation, law: Law, m: Any = FLOATS) -> dict[str, Answer]:
     """``mean``, ``second``, ``derivative_mean`` and ``derivative_second`` in the same way."""
     return dict(line_integrals(activation, Law(*(m.number(value) for value in law)), m).answers)
+
+
+def quadrature_kernel(activation: Activation, digits: int | None = None) -> Kernel:
+    """The kernel whose functions give an ``Estimate`` or raise ``DoesNotExist``; no gaps.
+
+    >>> from theory.activations import Activation
+    >>> kernel = quadrature_kernel(Activation.from_expression("cos(x)"), digits=20)
+    >>> kernel.mean(Law(0, 2)).value - precise(20).exp(-1) < 1e-20
+    True
+    """
+    m = FLOATS if digits is None else precise(digits)
+
+    def of_law(name: str) -> Integral:
+        return lambda law: given(one_sample(activation, law, m)[name])
+
+    def of_pair(name: str) -> Integral:
+        def integral(pair: Pair) -> Estimate:
+            numbers = Pair(*(m.number(value) for value in pair))
+            return given(plane_integrals(activation, numbers, m)[name])
+
+        return integral
+
+    return Kernel(
+        mean=of_law("mean"),
+        derivative_mean=of_law("derivative_mean"),
+        second=of_law("second"),
+        derivative_second=of_law("derivative_second"),
+        dual=of_pair("dual"),
+        derivative_dual=of_pair("derivative_dual"),
+    )
