@@ -7,16 +7,24 @@ if TYPE_CHECKING:
     from theory.architecture import (
         Activation,
         BatchNorm,
+        GroupNorm,
+        LayerNorm,
         MeanSubtraction,
         Network,
         NoNormalization,
+        RMSNorm,
     )
+    from theory.data_kernel import kernel
     from theory.errors import DescriptionError, NotCovered, OutOfRegime
     from theory.prediction import Prediction, predict
 
 _HOME = {
     "Activation": "architecture",
     "BatchNorm": "architecture",
+    "GroupNorm": "architecture",
+    "LayerNorm": "architecture",
+    "RMSNorm": "architecture",
+    "kernel": "data_kernel",
     "MeanSubtraction": "architecture",
     "Network": "architecture",
     "NoNormalization": "architecture",
@@ -30,12 +38,16 @@ __all__ = [
     "Activation",
     "BatchNorm",
     "DescriptionError",
+    "GroupNorm",
+    "LayerNorm",
     "MeanSubtraction",
     "Network",
     "NoNormalization",
     "NotCovered",
     "OutOfRegime",
     "Prediction",
+    "RMSNorm",
+    "kernel",
     "predict",
 ]
 

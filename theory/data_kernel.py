@@ -222,10 +222,9 @@ def _of_pairs(
         return np.asarray(one.dual(pair), float), np.asarray(one.derivative_dual(pair), float)
     columns = zip(*(part.ravel().tolist() for part in (a, b, r, dl)), strict=True)
     pairs = [Pair(a, b, r, dl, 2 - dl, shift, shift) for a, b, r, dl in columns]
-    return tuple(
-        np.reshape([float(integral(pair).value) for pair in pairs], a.shape)
-        for integral in (one.dual, one.derivative_dual)
-    )  # type: ignore[return-value]
+    dual = [float(one.dual(pair).value) for pair in pairs]
+    derivative = [float(one.derivative_dual(pair).value) for pair in pairs]
+    return np.reshape(dual, a.shape), np.reshape(derivative, a.shape)
 
 
 def _next(found: _Integrals, centre: bool) -> _Pairs:
