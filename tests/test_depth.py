@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from theory import Activation, DescriptionError, OutOfRegime
+from theory import Activation, DescriptionError, OutOfRegime, dual_map
 from theory.depth import compose
 from theory.dual_map import DualMap
 from theory.gaussian import closed_kernel
@@ -189,3 +189,11 @@ def test_tolerance_is_measured():
     strict = {"tolerance": 1e-16}
     with pytest.raises(NotConverged, match=r"known to .* only, 1.0e-16 asked for"):
         DualMap(ACTIVATIONS["tanh"], 1.0, **strict)
+
+
+def test_second_moment_is_checked_against_the_slopes(monkeypatch):
+    """Price's integral over all angles is the dual's whole range: a wrong end does not pass."""
+    exact = dual_map._Direct.opposite
+    monkeypatch.setattr(dual_map._Direct, "opposite", lambda self: exact(self) + 1e-8)
+    with pytest.raises(NotConverged):
+        DualMap(ACTIVATIONS["tanh"], 1.0)

@@ -1,6 +1,7 @@
 """Thirty digits of the logistic family with means, next to correlations 1 and -1 and between."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,12 @@ def test_derivative_far_in_the_tail_has_thirty_digits():
     c = M.context
     found = KERNELS["tanh"].derivative_second(logistic.Law(c.mpf(-30), c.mpf("0.01")))
     assert abs(found / (16 * c.exp(c.mpf("-119.92"))) - 1) < 1e-25
+
+
+def test_slope_of_silu_far_in_the_tail_keeps_its_digits():
+    """E ((1 + x) e^x)^2, the slope there but for a part e^x of it, after tilting by 2 x."""
+    mean, a = -100.0, 4.0
+    centre = mean + 2 * a
+    true = math.exp(2 * mean + 2 * a) * ((1 + centre) ** 2 + a)
+    found = KERNELS["silu"].derivative_second(logistic.Law(mean, a))
+    assert found == pytest.approx(true, rel=1e-12)

@@ -546,6 +546,13 @@ def _tilted_silu_square(m: Any, law: Law, S: Number) -> Number:
     return 4 * _silu_slope_square_rest(m, law, S)
 
 
+def _tilted_silu_slope_square(m: Any, law: Law, S: Number) -> Number:
+    r""":math:`(x\sigma)'^2 - x^2\sigma'^2 = e^x (\sigma' + x (\sigma' + \sigma''))`."""
+    A = law.a + S
+    mean = law.m * S / A
+    return density(m, law, A) * (1 + mean - (law.a / A + mean**2 / S))
+
+
 def _sigmoid_slope_square(m: Any, law: Law, S: Number) -> Number:
     return density(m, law, law.a + S) / 4
 
@@ -618,19 +625,21 @@ EXACT_MEANS = {"tanh": (0, None), "sigmoid": (1, None), "softplus": (None, 1), "
 TILTED: dict[Any, Any] = {
     _sigmoid_square: _tilted_sigmoid_square,
     _silu_square: _tilted_silu_square,
+    _silu_slope_square: _tilted_silu_slope_square,
 }
 
 
 def _tilted(m: Any, member: Member, law: Law, parts: tuple[Any, ...], tilted: Any) -> Number:
-    r"""The average of the parts; where m + a < 0 and they cancel, :math:`E[e^u f(u)]`, tilted,
+    r"""The average of the parts; where m + a < 0 and the first cancels, it is that of e^u f(u),
 
-    .. math:: e^{m + a/2}\,E f(u + a).
+    .. math:: E[e^u f(u)] = e^{m + a/2}\,E f(u + a).
     """
     moved = Law(law.m + law.a, law.a)
 
     def left() -> Number:
         least = Law(-m.maximum(-moved.m, 0 * moved.m), law.a)
-        return m.exp(least.m - law.a / 2) * _over_one(member, least, (tilted,))
+        first = m.exp(least.m - law.a / 2) * _over_one(member, least, (tilted,))
+        return first + _over_one(member, law, (None, *parts[1:])) if parts[1:] else first
 
     return m.select(moved.m < 0, left, lambda: _over_one(member, law, parts))
 
