@@ -81,6 +81,9 @@ def line_in(activation: Activation, law: Law, m: Any, plan: OneSample | None) ->
     ratio = noise(sampled, law, where)
     if max(ratio) > TOLERANCE:
         raise Inaccurate(f"phi has rounding errors of {max(ratio):.1e}")
+    by_parts = sampled.steep and {"mean", "derivative_mean"} <= set(names)
+    if by_parts:
+        names = [*(name for name in names if name != "derivative_mean"), "stein"]
     names += _checks(names)
     step, edges, rows = _by_trapezoid_or_panels(sampled, law, tuple(names), where, plan)
     found = {
@@ -88,6 +91,10 @@ def line_in(activation: Activation, law: Law, m: Any, plan: OneSample | None) ->
     }
     sizes = dict(zip(names, rows.sizes, strict=True))
     answers, slope = _with_point_masses(sampled, law, found, sizes, ratio)
+    if by_parts:
+        value, error = found["stein"]
+        error, sigma = error + float(ratio[0]) * sizes["stein"], m.sqrt(law.a)
+        answers["derivative_mean"] = Estimate(value / sigma, error / sigma)
     if plan is not None:
         compare(answers, plan.answers)
     return OneSample(answers | gone, slope, sizes, ratio, where, step, edges)

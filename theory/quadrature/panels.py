@@ -29,6 +29,8 @@ FINEST = 1e-5
 MAX_PANELS, MAX_ROUNDS = 3000, 120
 MAX_NODES, MAX_PRECISE_NODES = 20_000_000, 2_000_000
 
+BY_PARTS = "by_parts"
+
 Integrand = Callable[[np.ndarray], np.ndarray]  # points: rows of weighted values
 
 
@@ -201,6 +203,14 @@ class Plane:
         self.seen, self.count = seen, 0
         self.sigmas = m.sqrt(pair.a), m.sqrt(pair.b)
 
+    def _by_parts(self, i: np.ndarray, o: np.ndarray) -> np.ndarray:
+        r"""The weight that makes phi(u) phi(v) into phi'(u) phi'(v) over the deviations.
+
+        .. math:: \sqrt{ab}\,E\varphi'(u)\varphi'(v) = \tfrac12 E\left[\varphi(u)\varphi(v)
+                  \left(\frac{x^2 - 1}{1 + c} - \frac{y^2 - 1}{1 - c}\right)\right]
+        """
+        return self.sign * ((i**2 - 1) / self.steep**2 - (o**2 - 1) / self.flat**2) / 4
+
     def edges(self) -> np.ndarray:
         """The outer panels: split where a kink of u meets one of v, narrow where features do."""
         if self.flat == 0:
@@ -250,6 +260,8 @@ class Plane:
         u = self.pair.m1 + self.sigmas[0] * (self.steep * i + outer)
         v = self.pair.m2 + self.sigmas[1] * self.sign * (self.steep * i - outer)
         rows = plane_rows(self.names, self.sampled(u), self.sampled(v))
+        if BY_PARTS in self.names:
+            rows[self.names.index(BY_PARTS)] *= self._by_parts(i, o[row][:, None])
         values = times(rows, weights * arrays.density(i)).sum(axis=-1)
         found = 0 * values[:, :1] + arrays.array(np.zeros((1, o.size)))
         for index in range(len(self.names)):

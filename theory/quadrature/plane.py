@@ -23,7 +23,7 @@ from theory.quadrature.estimate import (
 )
 from theory.quadrature.growth import DUALS, POWERS, growth, missing
 from theory.quadrature.line import OneSample, jumps, line_integrals
-from theory.quadrature.panels import Feature, Plane, features, line_panels, plane_panels
+from theory.quadrature.panels import BY_PARTS, Feature, Plane, features, line_panels, plane_panels
 from theory.quadrature.sampling import Inaccurate, Sampled, Span, core, plane_span
 from theory.quadrature.trapezoid import Rows, plane, refined
 
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from theory.activations import Activation
 
 SQUARES = ("second", "derivative_second")
-UNSEEN = 1e-9
+UNSEEN, CANCELLED = 1e-9, 1e-6
+ORDERS = {"dual": 0, "derivative_dual": 1, BY_PARTS: 0}  # of the derivatives
 
 
 @lru_cache(maxsize=4096)
@@ -85,18 +86,44 @@ def _two_in(
         raise Inaccurate("phi is not accurate in float64")
     sampled = Sampled(activation, m)
     plan, edges = _plane_plan(activation, pair, m, names)
+    rules = _rules(sampled, lines, names)
     checks = {} if plan else _squares(lines, names)
     floors = [_floor(m, lines, name) for name in names] + list(checks.values())
-    rows, edges = _plane_rows(sampled, pair, (*names, *checks), lines, floors, edges)
+    rows, edges = _plane_rows(sampled, pair, (*rules, *checks), lines, floors, edges)
     _compare_squares(rows, names, checks)
-    for index, name in enumerate(names):
+    for index, (name, rule) in enumerate(zip(names, rules, strict=True)):
         value, error = estimated(m, *(row[index] for row in rows))
-        rounding = sum(float(one.noise[DUALS[name][1]]) for one in lines) * rows.sizes[index]
+        rounding = sum(float(one.noise[ORDERS[rule]]) for one in lines) * rows.sizes[index]
         answers[name] = Estimate(value, error + rounding)
-    if "derivative_dual" in names:
+    if BY_PARTS in rules:
+        answers["derivative_dual"] = _by_parts(m, pair, lines, answers["derivative_dual"])
+    elif "derivative_dual" in names:
         answers["derivative_dual"] = _with_jumps(sampled, pair, answers["derivative_dual"])
     compare(answers, plan)
     return answers, edges
+
+
+def _rules(
+    sampled: Sampled, lines: tuple[OneSample, OneSample], names: tuple[str, ...]
+) -> tuple[str, ...]:
+    """What is integrated: phi' itself does not do where it is unbounded and has no square."""
+    squares = [one.answers["derivative_second"] for one in lines]
+    if not sampled.steep or all(isinstance(one, Estimate) for one in squares):
+        return names
+    return tuple(BY_PARTS if name == "derivative_dual" else name for name in names)
+
+
+def _by_parts(m: Any, pair: Pair, lines: tuple[OneSample, OneSample], product: Answer) -> Estimate:
+    """E phi'(u) phi'(v), point masses included, from the same with weighted phi(u) phi(v)."""
+    assert isinstance(product, Estimate)
+    deviations = m.sqrt(pair.a) * m.sqrt(pair.b)
+    if product.error > CANCELLED * _floor(m, lines, "dual"):
+        raise NotConverged(
+            "E phi'(u) phi'(v) is not known so close to correlation -1 or 1: phi' is unbounded at "
+            f"a kink, and by parts the error is {float(product.error / deviations):.1e}; more "
+            "digits help"
+        )
+    return Estimate(product.value / deviations, product.error / deviations)
 
 
 def _squares(lines: tuple[OneSample, OneSample], names: tuple[str, ...]) -> dict[str, Number]:
@@ -159,7 +186,7 @@ def _features(sampled: Sampled, law: Law, one: OneSample, names: tuple[str, ...]
     """Where phi, and phi' if its integral is among the names, vary fast or have kinks."""
     edges = one.edges
     if edges is None or "derivative_dual" not in names:
-        orders = {order for name, (_, order) in DUALS.items() if name in names}
+        orders = {ORDERS[name] for name in names if name in ORDERS}
         rows = tuple(
             name
             for name, (_, order, _) in POWERS.items()

@@ -110,6 +110,11 @@ class Sampled:
     def breaks(self) -> tuple[Break, ...]:
         return breaks(self.activation, self.arrays.digits)
 
+    @property
+    def steep(self) -> bool:
+        """Whether phi' grows without bound at a kink."""
+        return any(one.power < 0 for one in self.breaks)
+
     @cached_property
     def kinks(self) -> list[Number]:
         return [self.arrays.number(one.at) for one in self.breaks]
@@ -294,9 +299,11 @@ def plane_rows(names: tuple[str, ...], u: np.ndarray, v: np.ndarray) -> np.ndarr
     """The integrands over two samples by name, from phi and phi' at the points u and v.
 
     The squares of one sample are integrated in two dimensions to see whether the nodes are enough.
+    ``by_parts`` lacks the weight that its rule knows.
     """
     factors = {
         "dual": (u[0], v[0]),
+        "by_parts": (u[0], v[0]),
         "derivative_dual": (u[1], v[1]),
         "second of u": (u[0], u[0]),
         "second of v": (v[0], v[0]),
