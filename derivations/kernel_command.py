@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import TYPE_CHECKING, Any
 
 from derivations.activation_arguments import add_activation, read_activation
 from theory.errors import DescriptionError
 
 if TYPE_CHECKING:
+    from theory.activations import Activation
     from theory.gaussian import Quantity
     from theory.pair import Given
 
@@ -20,6 +22,7 @@ CORRELATIONS = {
     "q12": "covariance of u and v",
 }
 MOST_DIGITS = 1000
+PATIENCE = 3.0  # seconds without a word
 
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
@@ -48,16 +51,19 @@ def kernel(options: argparse.Namespace) -> dict[str, Any]:
 
     ``mean``, ``second_moment``, ``derivative_mean``, ``derivative_second_moment`` are those of u,
     ``dual`` and ``derivative_dual`` those of (u, v); ``method`` and ``error`` are given for each,
-    and ``reason`` for each that does not exist.
+    and ``reason`` for each that does not exist. A quadrature that takes more than a few seconds
+    says so on stderr before it starts.
     """
-    from theory.gaussian import gaussian_integrals
+    from theory.gaussian import closed_kernel, gaussian_integrals
     from theory.mathematics import precise
 
     activation, digits = read_activation(options), options.digits
     if digits is not None and not 1 <= digits <= MOST_DIGITS:
         raise DescriptionError(f"digits must be from 1 to {MOST_DIGITS}, {digits} given")
-    certified = options.certified
-    found = gaussian_integrals(activation, _given(options), digits, certified=certified)
+    certified, given = options.certified, _given(options)
+    if digits is not None and not certified and closed_kernel(activation) is None:
+        _announce(activation, given.pair(precise(digits)), digits)
+    found = gaussian_integrals(activation, given, digits, certified=certified)
 
     def plain(quantity: Quantity) -> Any:
         if quantity.value is None:
@@ -84,6 +90,19 @@ def kernel(options: argparse.Namespace) -> dict[str, Any]:
             },
         }
     )
+
+
+def _announce(activation: Activation, pair: Pair, digits: int) -> None:
+    """Say on stderr how long a quadrature takes, before it starts, unless it is short."""
+    from theory.quadrature import seconds
+
+    estimate = seconds(activation, pair, digits)
+    if estimate > PATIENCE:
+        print(
+            f"fisherfield: {activation} has no closed form; {digits} digits by quadrature in two "
+            f"dimensions take about {estimate:.0f} s",
+            file=sys.stderr,
+        )
 
 
 def _given(options: argparse.Namespace) -> Given:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 STEIN = {"stein": "derivative_mean", "stein_second": "xi_slope"}  # by parts, directly
 UNDECLARED = 1e-6
+CELLS, CLOSEST = 4096, 1e-12
 
 
 class OneSample(NamedTuple):
@@ -155,11 +156,41 @@ def _with_point_masses(
             other = found[direct].value + sum(mass * xi**power for xi, mass in masses)
             size = sizes[by_parts] + sigma * sizes[direct]
             if abs(found[by_parts].value - sigma * other) > UNDECLARED * size:
-                raise DescriptionError(
-                    f"activation {sampled.activation.expression!r} jumps at a point that is not "
-                    "among its kinks: give all of them"
-                )
+                raise _unseen(sampled, law)
     return answers, slope
+
+
+def _unseen(sampled: Sampled, law: Law) -> DescriptionError | NotConverged:
+    """Why E xi phi(u) is not sigma E phi'(u): a jump that is no kink, or a slope between nodes.
+
+    Halves the cell of a grid on which phi changes most against its slope, down to rounding errors.
+    """
+    edge = core(sampled.arrays.digits)
+    xi = sampled.arrays.array(np.linspace(-edge, edge, CELLS + 1) + edge / CELLS / 3)
+    points = law.m + sampled.m.sqrt(law.a) * xi
+    value, slope = sampled(points)
+    change = np.diff(value) - (slope[1:] + slope[:-1]) / 2 * np.diff(points)
+    at = int(np.argmax(abs(change * sampled.arrays.density(xi[1:])).astype(float)))
+    low, high = points[at], points[at + 1]
+    left, right = value[at], value[at + 1]
+    whole = abs(right - left)
+    while high - low > CLOSEST * max(1, abs(low), abs(high)):
+        middle = (low + high) / 2
+        between = sampled(sampled.arrays.array([middle]))[0, 0]
+        if abs(between - left) > abs(right - between):
+            high, right = middle, between
+        else:
+            low, left = middle, between
+    name = sampled.activation.expression
+    if abs(right - left) > whole / 4:
+        return DescriptionError(
+            f"activation {name!r} jumps at a point that is not among its kinks, near "
+            f"x = {float(low):.6g}: give all of them"
+        )
+    return NotConverged(
+        f"the quadrature has not converged: near x = {float(low):.6g} {name!r} changes faster "
+        f"than the nodes see at variance {float(law.a):.6g}"
+    )
 
 
 def jumps(sampled: Sampled, law: Law) -> list[tuple[Number, Number]]:

@@ -26,7 +26,7 @@ from theory.quadrature.trapezoid import Rows, relative, times
 
 WIDTH, NARROW, ORDER, DENSE = 2.5, 0.5, 16, 32
 FINEST = 1e-5
-MAX_PANELS, MAX_ROUNDS = 3000, 120
+MAX_PANELS, MAX_PRECISE_PANELS, MAX_ROUNDS = 3000, 600, 120
 MAX_NODES, MAX_PRECISE_NODES = 20_000_000, 2_000_000
 
 BY_PARTS = "by_parts"
@@ -66,6 +66,7 @@ def adaptive(
     Raises ``NotConverged`` if that takes too many panels.
     """
     order = order_for(sampled.arrays.digits)
+    most = MAX_PANELS if sampled.m is FLOATS else MAX_PRECISE_PANELS
 
     def integrate(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         points, weights = nodes(sampled, low, high, order)
@@ -93,7 +94,7 @@ def adaptive(
         if low.size == 0:
             edges = np.array(sorted(set(np.concatenate(kept))))
             return Settled(Rows(done.values, done.gaps, total), edges)
-        if low.size + sum(part.size for part in kept) // 2 > MAX_PANELS:
+        if low.size + sum(part.size for part in kept) // 2 > most:
             break
         middle = (low + high) / 2
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])
@@ -293,8 +294,10 @@ def plane_panels(
         else:
             settled = _over(plane, known, order)
         fine = _over(plane, settled.edges, more).rows.values
+    sizes = np.maximum(settled.rows.sizes, arrays.array(floors))
     gaps = abs(fine - settled.rows.values) + settled.rows.gaps
-    rows = Rows(fine, gaps, np.maximum(settled.rows.sizes, arrays.array(floors)))
+    # panels that share their edges agree better than they are right
+    rows = Rows(fine, np.maximum(gaps, sizes * arrays.array([tolerance / 4])), sizes)
     if any(gap > tolerance for gap in relative(rows)):
         raise NotConverged(
             f"the panels have not converged: the last gap is {max(relative(rows)):.1e} of the size"

@@ -20,13 +20,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from theory.mathematics import Number
+from theory.mathematics import FLOATS, Number
 from theory.pair import Law, Pair
 from theory.quadrature.estimate import NotConverged
 from theory.quadrature.sampling import Inaccurate, Sampled, Span, line_rows, plane_rows
 
 FINE, FINEST = 1 << 13, 1 << 17
-MAX_NODES = 8_000_000
+MAX_NODES, MAX_PRECISE_NODES = 8_000_000, 20_000
 CHUNK = 1 << 18
 SHRINK = sqrt(2)
 
@@ -83,7 +83,7 @@ def line(sampled: Sampled, law: Law, names: tuple[str, ...], where: Span) -> Rul
 
     def rule(step: float) -> tuple[np.ndarray, np.ndarray]:
         index = np.arange(floor(where.low / step), ceil(where.high / step) + 1)
-        if index.size > MAX_NODES:
+        if index.size > (MAX_NODES if arrays.m is FLOATS else MAX_PRECISE_NODES):
             raise NotConverged(f"{index.size} nodes needed")
         xi = arrays.array(step) * index
         rows = line_rows(names, sampled(law.m + sigma * xi), xi)
