@@ -189,6 +189,16 @@ def test_derivative_dual_of_the_root_of_the_modulus_is_a_difference_quotient_of_
     assert found.value == pytest.approx((4 * near - far) / 3, rel=2e-6)
 
 
+def test_derivative_mean_of_the_root_of_the_modulus_is_the_integral_of_its_slope():
+    found = one_sample(Activation.from_expression("sqrt(abs(x))"), Law(0.5, 1.3))
+    law = mp.mpf("0.5"), mp.sqrt(mp.mpf("1.3"))
+    expected = mp.quad(
+        lambda x: (mp.npdf(x, *law) - mp.npdf(-x, *law)) / (2 * mp.sqrt(x)), [0, 1, 3, 9, 18]
+    )
+    answer = found["derivative_mean"]
+    assert abs(answer.value - expected) <= answer.error < 1e-11
+
+
 def test_derivative_dual_by_parts_has_the_point_masses_of_jumps():
     """sqrt|x| + step(x - 1) against its parts: two kernels and the mixed terms at u = 1."""
     both = Activation.from_expression("sqrt(abs(x)) + step(x - 1)")

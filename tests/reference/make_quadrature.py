@@ -310,7 +310,7 @@ def _coefficients(entry, mean, sigma, count):
     size = max(abs(slope) for _, slope in found) * sigma
     for n in range(count - 1):
         gap = sigma * found[n][1] - SQRT(number(n + 1)) * found[n + 1][0]
-        if abs(gap) > size * number(10) ** -31:
+        if abs(gap) > size * number(10) ** -29:
             raise ArithmeticError(f"phi' or the nodes are wrong: order {n} is off by {gap:.1e}")
     return np.array(found)
 
