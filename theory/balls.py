@@ -21,6 +21,7 @@ from theory.errors import DescriptionError
 from theory.expression import exact
 
 GUARD = 64
+MOST_VALUES = 40_000
 
 
 class Undecided(ArithmeticError):
@@ -361,7 +362,9 @@ class Balls:
 
         accuracy = self.arb(2) ** -self.bits
         size = self._size(lambda x: integrand(x, False))
-        found = self.acb.integral(integrand, 0, 1, rel_tol=accuracy, abs_tol=accuracy * size)
+        found = self.acb.integral(
+            integrand, 0, 1, rel_tol=accuracy, abs_tol=accuracy * size, eval_limit=MOST_VALUES
+        )
         return length * Ball(found.real, self)
 
     def _size(self, integrand: Callable[[Any], Any]) -> Any:
@@ -370,11 +373,7 @@ class Balls:
         graded = [self.fmpq(1, 1 << k) for k in range(1, 48, 3)]
         weighted = [(x, self.fmpq(1, 16)) for x in even] + [(x, x) for x in graded]
         sizes = [abs(integrand(self.acb(x)) * weight).mid() for x, weight in weighted]
-        return max((s for s in sizes if s.is_finite()), default=self.arb(0)) + self.tiniest
-
-    @property
-    def tiniest(self) -> Any:
-        return self.arb(2) ** -(1 << 40)
+        return max([self.arb(2) ** (-4 * self.bits), *(s for s in sizes if s.is_finite())])
 
 
 @cache

@@ -19,6 +19,7 @@ from theory.families.kernel import Kernel
 from theory.gaussian import MIXTURES, QUANTITIES, Quantity, closed_kernel
 from theory.pair import Given, Law, Pair
 
+WRITTEN_OUT, TINIEST = 400, 5e-324
 SPARE_BITS, SPARE_FIGURES, MOST_TIMES = 8, 4, 16
 NO_BOUND = "not certified: its quadrature has an estimated error, not a bound"
 NO_END = "not certified: the radius does not become small enough at any precision in reach"
@@ -132,12 +133,16 @@ def _enclosure(m: Balls, value: Any, sizes: tuple[Any, ...], digits: int) -> Ans
 
 
 def _log2(x: Any) -> float:
-    return float(x.mid().log().mid()) / log(2)
+    return float(abs(x.mid()).log().mid()) / log(2)
 
 
 def _decimal(x: Any, figures: int) -> Enclosure:
     """A ball as a pair of decimals that encloses it."""
-    mid, radius, exponent = (int(part) for part in x.mid_rad_10exp(figures))
+    shift = int(_log2(x) * log10(2)) if x.mid() != 0 else 0
+    shift = shift if abs(shift) > WRITTEN_OUT else 0
+    scaled = x if shift == 0 else x * type(x)(10) ** -shift
+    mid, radius, exponent = (int(part) for part in scaled.mid_rad_10exp(figures))
+    exponent += shift
     while radius >= 1000:  # three figures, rounded up
         mid, radius, exponent = _tenth(mid), radius // 10 + 2, exponent + 1
     return Enclosure(_written(mid, exponent), _written(radius, exponent))
@@ -151,13 +156,16 @@ def _written(digits: int, exponent: int) -> str:
     """The decimal digits * 10^exponent."""
     if digits == 0:
         return "0"
+    if abs(exponent) > WRITTEN_OUT:
+        return f"{digits}e{exponent}"
     return str(Decimal((digits < 0, tuple(map(int, str(abs(digits)))), exponent))).lower()
 
 
 def _quantity(answer: Answer, method: str) -> Quantity:
     match answer:
         case Enclosure():
-            return Quantity(answer, float(answer.radius), method)
+            error = float(answer.radius)
+            return Quantity(answer, error if error or answer.radius == "0" else TINIEST, method)
         case OutOfRegime():
             return Quantity(None, None, method, str(answer))
         case Exception():
