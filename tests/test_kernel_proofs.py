@@ -2,7 +2,7 @@
 
 import random
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import mpmath
 import numpy as np
@@ -11,10 +11,10 @@ import sympy as sp
 from scipy.special import ndtr
 
 from derivations.kernels.catalogue import KERNEL_THEOREMS
-from derivations.kernels.elu import edge
-from derivations.kernels.engine import joint
 from derivations.proof import ProofError, Result
+from theory.activations import SELU_SCALE
 from theory.families import error_function
+from theory.families.kernel import DoesNotExist, Kernel
 from theory.kernels import KERNELS
 from theory.mathematics import precise
 from theory.pair import Law, Pair
@@ -22,33 +22,26 @@ from theory.symbols import (
     GLOSSARY,
     S_s,
     S_t,
-    corner,
-    edge_s,
-    edge_t,
-    far_corner,
-    floor,
     height,
     kolmogorov,
     m1,
     m2,
-    noisy_density,
     offset,
-    omega,
-    origin,
-    phase,
-    precision,
     q11,
     q12,
     q22,
-    rate,
-    scale,
-    slope,
     spread_s,
     spread_t,
 )
 
 IDS = [one.id for one in KERNEL_THEOREMS]
 PROOFS = {one.id: one.prove() for one in KERNEL_THEOREMS}
+
+
+def entries(proof, name=None):
+    """The entries in which a proof ends, of one activation or of all."""
+    found = getattr(proof, "entries", ())
+    return [entry for entry in found if name in (None, entry.activation)]
 
 
 @pytest.mark.parametrize("id", IDS)
@@ -136,24 +129,6 @@ def stated(id, name):
     return lemma.steps[-1].states
 
 
-def ended(id, name):
-    """What a lemma states, with the named densities written out."""
-    one, zero = sp.S.One, sp.S.Zero
-    densities = {
-        corner: joint(one, one),
-        far_corner: joint(one, -one),
-        origin: joint(zero, zero),
-        edge_t: edge(q11),
-        edge_s: edge(q22),
-    }
-    if any(lemma.name == "two bumps" for lemma in PROOFS[id].lemmas):
-        densities[noisy_density] = stated(id, "two bumps")
-    expression = stated(id, name)
-    for function, value in densities.items():
-        expression = expression.replace(function, lambda c, value=value: value.subs(q12, c))
-    return expression
-
-
 def number(expression, values):
     with mpmath.workdps(DIGITS):
         return sp.lambdify(list(values), expression, "mpmath")(
@@ -180,51 +155,20 @@ def pair(a, b, r, mean1=0, mean2=0):
     )
 
 
-def of_kernel(name, quantity="dual", **parameters):
-    return lambda where: getattr(KERNELS[name], quantity)(where, **parameters)
-
-
 def with_noise(function):
     return lambda where: function(where, *(precise(DIGITS).number(s) for s in NOISE.values()))
 
 
-PL, POWER = "kernel-piecewise-linear", "kernel-relu-power"
-ERF, GELU = "kernel-error-function", "kernel-gelu"
-EXP, ELU = "kernel-exponential", "kernel-elu"
+PL, ERF, GELU, EXP = (
+    f"kernel-{name}" for name in ("piecewise-linear", "error-function", "gelu", "exponential")
+)
 NUMBERS = {
-    (PL, "step"): of_kernel("step"),
-    (PL, "slope of the step"): of_kernel("step", "derivative_dual"),
-    (PL, "sign"): of_kernel("sign"),
-    (PL, "ReLU"): of_kernel("relu"),
-    (PL, "leaky ReLU"): of_kernel("leaky_relu", slope=sp.Rational(-3, 10)),
-    (PL, "slope of leaky ReLU"): of_kernel(
-        "leaky_relu", "derivative_dual", slope=sp.Rational(-3, 10)
-    ),
-    (PL, "absolute value"): of_kernel("abs"),
-    (PL, "hard tanh"): of_kernel("hard_tanh"),
-    (PL, "derivative of hard tanh"): of_kernel("hard_tanh", "derivative_dual"),
-    (POWER, "order 2"): of_kernel("relu_power", n=2),
-    (POWER, "order 3"): of_kernel("relu_power", n=3),
-    (POWER, "slope of order 3"): of_kernel("relu_power", "derivative_dual", n=3),
-    (ERF, "erf"): of_kernel("erf", scale=sp.Rational(6, 5)),
-    (ERF, "derivative of erf"): of_kernel("erf", "derivative_dual", scale=sp.Rational(6, 5)),
-    (ERF, "arc-sine kernel"): with_noise(error_function.arc_sine),
-    (ERF, "quadrant"): with_noise(error_function.quadrant),
-    (ERF, "hinges"): with_noise(error_function.hinges),
-    (GELU, "gate"): with_noise(error_function.gated),
-    (GELU, "derivative of the gate"): with_noise(error_function.gated_derivative),
-    (GELU, "curvatures of two gates"): with_noise(error_function.gated_curvature),
-    (GELU, "GELU"): of_kernel("gelu"),
-    (GELU, "derivative of GELU"): of_kernel("gelu", "derivative_dual"),
-    **{(EXP, f"monomial of degree {n}"): of_kernel("monomial", n=n) for n in range(1, 5)},
-    (ELU, "ELU"): of_kernel("elu", alpha=sp.Rational(6, 5)),
-    (ELU, "derivative of ELU"): of_kernel("elu", "derivative_dual", alpha=sp.Rational(6, 5)),
-}
-VALUES = {
-    **NOISE,
-    slope: sp.Rational(-3, 10),
-    scale: sp.Rational(6, 5),
-    floor: sp.Rational(6, 5),
+    (ERF, "arc-sine kernel"): error_function.arc_sine,
+    (ERF, "quadrant"): error_function.quadrant,
+    (ERF, "hinges"): error_function.hinges,
+    (GELU, "gate"): error_function.gated,
+    (GELU, "derivative of the gate"): error_function.gated_derivative,
+    (GELU, "curvatures of two gates"): error_function.gated_curvature,
 }
 
 
@@ -233,47 +177,12 @@ def close(left, right):
 
 
 @pytest.mark.parametrize(("id", "name"), NUMBERS)
-def test_lemma_states_the_number_of_its_family(id, name):
-    expression = ended(id, name)
+def test_lemma_states_the_number_of_theory(id, name):
+    expression = stated(id, name)
     for a, b, r in points():
         close(
-            number(expression, {q11: a, q22: b, q12: r, **VALUES}),
-            NUMBERS[id, name](pair(a, b, r)),
-        )
-
-
-def test_probit_states_the_number_of_its_family():
-    r"""With :math:`\lambda = 1/\sqrt S` and :math:`\mu = 0`, one noise for both samples."""
-    expression, S = ended(ERF, "probit"), sp.Rational(9, 4)
-    parameters = {"c0": HEIGHTS[offset], "c1": HEIGHTS[height], "l": sp.Rational(2, 3), "mu": 0}
-    values = {S_t: S, S_s: S, **MEANS, **HEIGHTS}
-    for a, b, r in points():
-        where = pair(a, b, r, MEANS[m1], MEANS[m2])
-        close(
-            number(expression, {q11: a, q22: b, q12: r, **values}),
-            KERNELS["probit"].dual(where, **parameters),
-        )
-
-
-WITH_MEANS = {
-    "exp": (of_kernel("exp", t=sp.Rational(4, 5)), {rate: sp.Rational(4, 5)}),
-    "Gaussian": (of_kernel("gaussian", p=sp.Rational(4, 5)), {precision: sp.Rational(4, 5)}),
-    "sin": (
-        of_kernel("sin", omega=sp.Rational(4, 5), phase=sp.Rational(1, 3)),
-        {omega: sp.Rational(4, 5), phase: sp.Rational(1, 3)},
-    ),
-}
-
-
-@pytest.mark.parametrize("name", WITH_MEANS)
-def test_exponential_lemma_states_the_number_of_its_family_with_means(name):
-    of_family, parameters = WITH_MEANS[name]
-    lemma = next(lemma for lemma in PROOFS[EXP].lemmas if lemma.name == name)
-    expression = lemma.steps[-1 if name == "Gaussian" else -2].states
-    for a, b, r in points():
-        close(
-            number(expression, {q11: a, q22: b, q12: r, **parameters, **MEANS}),
-            of_family(pair(a, b, r, MEANS[m1], MEANS[m2])),
+            number(expression, {q11: a, q22: b, q12: r, **NOISE}),
+            with_noise(NUMBERS[id, name])(pair(a, b, r)),
         )
 
 
@@ -326,7 +235,72 @@ def test_mixture_is_the_logistic_function():
         assert average == pytest.approx(1 / (1 + np.exp(-x)), rel=1e-12)
 
 
+# Every closed integral of theory is where a proof ends
+
+ENDS = {
+    name: [(id, entry) for id, proof in PROOFS.items() for entry in entries(proof, name)]
+    for name in KERNELS
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_closed_integral_has_a_theorem(name):
+    quantities = {field.name for field in fields(Kernel)} - {"gap", "derivative_gap"}
+    proved = {quantity for _, entry in ENDS[name] for quantity in entry.lemmas}
+    assert proved == quantities, f"no theorem ends in these integrals of {name}"
+
+
+def test_every_entry_of_a_proof_is_one_of_theory():
+    named = {entry.activation for proof in PROOFS.values() for entry in entries(proof)}
+    assert named == set(KERNELS)
+
+
+def test_entry_that_objects_fails_its_proof():
+    proof = PROOFS["kernel-gelu"]
+    mean, slope, dual, derivative = proof.entries[0].ends
+    swapped = replace(proof.entries[0], ends=(slope, mean, dual, derivative))
+    with pytest.raises(ProofError, match="lemma 'mean slope of GELU' does not end in mean of gelu"):
+        replace(proof, entries=(swapped,)).verify()
+
+
 # Every wrong formula of theory is noticed
+
+
+def refuses(id, name, quantity):
+    """Whether the proof fails, in a step or where it ends in this integral."""
+    try:
+        proof = next(one for one in KERNEL_THEOREMS if one.id == id).prove()
+        ends = proof.ends()
+    except ProofError:
+        return True
+    return any(entry.objection(quantity, ends) for entry in entries(proof, name))
+
+
+def doubled(integral):
+    def wrong(where, **parameters):
+        try:
+            value = integral(where, **parameters)
+        except DoesNotExist:
+            return 1 + 0 * where.a
+        return 2 * value if value != 0 else 1 + 0 * where.a
+
+    return wrong
+
+
+INTEGRALS = {
+    (id, name, quantity): None
+    for name, ends in ENDS.items()
+    for id, entry in ends
+    for quantity in entry.lemmas
+}
+
+
+@pytest.mark.parametrize(("id", "name", "quantity"), INTEGRALS)
+def test_proof_refuses_twice_an_integral(id, name, quantity, monkeypatch):
+    wrong = {quantity: doubled(getattr(KERNELS[name], quantity))}
+    monkeypatch.setitem(KERNELS, name, replace(KERNELS[name], **wrong))
+    assert refuses(id, name, quantity)
+
 
 RIGHT = dict(KERNELS)
 
@@ -335,48 +309,105 @@ def _of(name, quantity):
     return getattr(RIGHT[name], quantity)
 
 
+def at_variance(pair, factor):
+    return pair._replace(a=factor * pair.a)
+
+
 WRONG = {
     "complementary angle": (
         PL,
         "step",
-        "dual",
         lambda pair: sp.Rational(1, 2) - _of("step", "dual")(pair),
     ),
-    "twice the ReLU kernel": (PL, "relu", "dual", lambda pair: 2 * _of("relu", "dual")(pair)),
     "slope not squared": (
         PL,
         "leaky_relu",
-        "dual",
         lambda pair, slope: slope * pair.r + (1 - slope) * _of("relu", "dual")(pair),
     ),
-    "sign for abs": (PL, "abs", "dual", lambda pair: pair.r * _of("sign", "dual")(pair)),
+    "sign for abs": (PL, "abs", lambda pair: pair.r * _of("sign", "dual")(pair)),
+    "kinks of hard tanh exchanged": (
+        PL,
+        "hard_tanh",
+        lambda pair: -_of("hard_tanh", "dual")(pair),
+    ),
+    "jump forgotten": (
+        "kernel-kinks",
+        "piecewise_linear",
+        lambda pair, jumps, **rest: _of("piecewise_linear", "dual")(pair, jumps=(), **rest),
+    ),
+    "mean of one sample for both": (
+        "kernel-kinks",
+        "relu",
+        lambda pair: _of("relu", "dual")(pair._replace(m2=pair.m1)),
+    ),
     "scale of erf forgotten": (
         ERF,
         "erf",
-        "dual",
         lambda pair, scale: error_function.arc_sine(pair, sp.S.Half, sp.S.Half),
+    ),
+    "shift of probit forgotten": (
+        ERF,
+        "probit",
+        lambda pair, mu, **rest: _of("probit", "dual")(pair, mu=0, **rest),
     ),
     "k forgotten in GELU": (
         GELU,
         "gelu",
-        "dual",
         lambda pair: _of("gelu", "dual")(pair) - pair.r**2 / 7,
     ),
-    "degree not squared": (
+    "phase not doubled": (
         EXP,
+        "sin",
+        lambda pair, omega, phase: _of("sin", "dual")(pair, omega=omega, phase=phase / 2),
+    ),
+    "cos for sin": (
+        EXP,
+        "cos",
+        lambda pair, omega: _of("sin", "dual")(pair, omega=omega, phase=0),
+    ),
+    "sign of the covariance in exp": (
+        EXP,
+        "exp",
+        lambda pair, t: _of("exp", "dual")(pair._replace(op=pair.dl), t=t),
+    ),
+    "p not squared in the Gaussian": (
+        EXP,
+        "gaussian",
+        lambda pair, p: _of("gaussian", "dual")(at_variance(pair, 1 / p), p=p),
+    ),
+    "degree of a monomial one too low": (
+        "kernel-polynomial",
         "monomial",
-        "dual",
-        lambda pair, n: _of("monomial", "dual")(pair, n=n) + (n - 1) * pair.r,
+        lambda pair, n: _of("monomial", "dual")(pair, n=n - 1),
+    ),
+    "Hermite polynomials of the physicists": (
+        "kernel-polynomial",
+        "hermite",
+        lambda pair, n: 2**n * _of("hermite", "dual")(at_variance(pair, 2), n=n),
+    ),
+    "factorial forgotten in a power": (
+        "kernel-relu-power",
+        "relu_power",
+        lambda pair, n: _of("relu_power", "dual")(pair, n=n) / n,
+    ),
+    "scale of SELU not squared": (
+        "kernel-elu",
+        "selu",
+        lambda pair: _of("selu", "dual")(pair) / mpmath.mpf(SELU_SCALE),
+    ),
+    "noise of sigmoid for tanh": (
+        "kernel-logistic",
+        "tanh",
+        lambda pair: 4 * (_of("sigmoid", "dual")(pair) - 0.25),
     ),
 }
 
 
 @pytest.mark.parametrize("error", WRONG)
 def test_proof_refuses_a_wrong_formula(error, monkeypatch):
-    id, name, quantity, wrong = WRONG[error]
-    monkeypatch.setitem(KERNELS, name, replace(KERNELS[name], **{quantity: wrong}))
-    with pytest.raises(ProofError):
-        next(one for one in KERNEL_THEOREMS if one.id == id).prove().verify()
+    id, name, wrong = WRONG[error]
+    monkeypatch.setitem(KERNELS, name, replace(KERNELS[name], dual=wrong))
+    assert refuses(id, name, "dual")
 
 
 def test_mean_of_probit_is_the_number_of_its_family():

@@ -121,6 +121,12 @@ class Symbols:
         self.sin, self.cos, self.tanh, self.cosh = sympy.sin, sympy.cos, sympy.tanh, sympy.cosh
         self.maximum, self.absolute = sympy.Max, sympy.Abs
         self.arcsin = sympy.asin
+        self.expm1, self.log1p = lambda x: sympy.exp(x) - 1, lambda x: sympy.log(1 + x)
+
+    @staticmethod
+    def select(condition: Any, then: Callable[[], Number], otherwise: Callable[[], Number]) -> Any:
+        """A choice that the signs of the symbols decide."""
+        return then() if condition else otherwise()
 
     def number(self, value: Number) -> Number:
         if isinstance(value, self.sympy.Basic):

@@ -120,8 +120,19 @@ height = _real("height", "c_1", "real", "height of a probit")
 spread_t = _positive("spread_t", "w_t", "> 0", "Kolmogorov variable that mixes the noise of u_t")
 spread_s = _positive("spread_s", "w_s", "> 0", "Kolmogorov variable that mixes the noise of u_s")
 distance = _positive("distance", "|u_t|", "> 0", "distance of u_t from 0")
+stretch = _positive("stretch", r"\Lambda", "> 0", "SELU is ELU times this")
 power = _whole("power", "m", "1, 2, ...", "power of ReLU, degree of a monomial", between=(2, 5))
+coefficients = tuple(
+    _real(f"coefficient_{k}", f"a_{k}", "real", f"coefficient of x^{k}") for k in range(5)
+)
 angle = _positive("angle", r"\psi_{ts}", "0..pi", "arccos(-c) for the correlation c")
+kink_t = _positive("kink_t", r"\tau_t", "real", "kink of the function of u_t")
+kink_s = _positive("kink_s", r"\tau_s", "real", "kink of the function of u_s")
+bend_t = _real("bend_t", "b_t", "real", "growth of the slope at the kink of u_t")
+bend_s = _real("bend_s", "b_s", "real", "growth of the slope at the kink of u_s")
+jump_t = _real("jump_t", "h_t", "real", "growth of the function at the kink of u_t")
+jump_s = _real("jump_s", "h_s", "real", "growth of the function at the kink of u_s")
+radius = _positive("radius", r"\varrho", "> 0", "length of a standard Gaussian vector")
 turn = _positive("turn", r"\chi", "0..psi", "angle of integration", between=(0, 1))
 
 # Batch normalization of the outputs
@@ -185,6 +196,8 @@ kolmogorov = _function("f_K", "f_K", "> 0", "density of the Kolmogorov distribut
 origin = _function("p_0", "p_0", "> 0", "density of a pair at 0, given the covariance")
 edge_t = _function("e_t", "e_t", "> 0", "E[exp(u_s) below 0] where u_t = 0, times its density")
 edge_s = _function("e_s", "e_s", "> 0", "E[exp(u_t) below 0] where u_s = 0, times its density")
+crossing = _function("kappa", r"\kappa", "real", "curvature of two kinks, given the covariance")
+bending = _function("kappa_1", r"\kappa_1", "real", "curvature of one kink, given the covariance")
 moved_variance = _function("variance", r"\sigma^2", "> 0", "variance of the outputs f + eta g")
 
 

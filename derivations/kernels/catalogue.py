@@ -6,8 +6,10 @@ from derivations.kernels.elu import ELU_KERNELS
 from derivations.kernels.error_function import ERROR_FUNCTION_KERNELS
 from derivations.kernels.exponential import EXPONENTIAL_KERNELS
 from derivations.kernels.gelu import GELU_KERNELS
+from derivations.kernels.kinks import KINK_KERNELS
 from derivations.kernels.logistic import KOLMOGOROV_MIXTURE, LOGISTIC_KERNELS
 from derivations.kernels.piecewise_linear import PIECEWISE_LINEAR_KERNELS
+from derivations.kernels.polynomial import POLYNOMIAL_KERNELS
 from derivations.kernels.price import PRICE_THEOREM
 from derivations.kernels.relu_power import RELU_POWER_KERNELS
 from derivations.theorem import Theorem
@@ -15,10 +17,12 @@ from derivations.theorem import Theorem
 KERNEL_THEOREMS: tuple[Theorem, ...] = (
     PRICE_THEOREM,
     PIECEWISE_LINEAR_KERNELS,
+    KINK_KERNELS,
     RELU_POWER_KERNELS,
     ERROR_FUNCTION_KERNELS,
     GELU_KERNELS,
     EXPONENTIAL_KERNELS,
+    POLYNOMIAL_KERNELS,
     ELU_KERNELS,
     KOLMOGOROV_MIXTURE,
     LOGISTIC_KERNELS,

@@ -15,11 +15,30 @@ if TYPE_CHECKING:
 
 def prove() -> Proof:
     """Half lines, edges, blocks; then the derivative and the function as sums of blocks."""
-    from derivations.proof import Proof
+    import sympy as sp
 
-    return Proof(
+    from derivations.kernels.entries import Entry, KernelProof
+    from theory.activations import SELU_ALPHA, SELU_SCALE
+    from theory.symbols import floor, stretch
+
+    elu = ("mean of ELU", "mean slope of ELU", "ELU", "derivative of ELU")
+    selu = ("mean of SELU", "mean slope of SELU", "SELU", "derivative of SELU")
+    constants = (floor, sp.Rational(SELU_ALPHA)), (stretch, sp.Rational(SELU_SCALE))
+    return KernelProof(
         ELU_KERNELS,
-        (*step_lemmas(), *relu_lemmas(), *_half_lines(), *_blocks(), *_derivative(), *_dual()),
+        (
+            *step_lemmas(),
+            *relu_lemmas(),
+            *_half_lines(),
+            *_blocks(),
+            *_derivative(),
+            *_dual(),
+            *_stretched(),
+        ),
+        (
+            Entry("elu", elu, parameters=(("alpha", floor),), exact=False),
+            Entry("selu", selu, at=constants, exact=False),
+        ),
     )
 
 
@@ -34,7 +53,7 @@ def edge(variance: sp.Basic) -> sp.Basic:
     """The same of one sample where the other, of this variance, is 0; times its density."""
     import sympy as sp
 
-    from derivations.kernels.engine import DETERMINANT
+    from derivations.kernels.gaussian_pair import DETERMINANT
 
     return half_line(DETERMINANT / variance) / sp.sqrt(2 * sp.pi * variance)
 
@@ -62,7 +81,8 @@ def one_below(letter: str) -> sp.Basic:
 def _half_lines() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import DETERMINANT, TimesOther, joint, normal
+    from derivations.kernels.gaussian_pair import DETERMINANT, joint, normal
+    from derivations.kernels.operations import TimesOther
     from derivations.proof import Evaluate, Lemma, Multiply, Result, Step, Substitute
     from theory.symbols import S_t, q11, q22, u_t
 
@@ -139,7 +159,7 @@ def _half_lines() -> tuple[Lemma, ...]:
 def _blocks() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import SolveFromZero, SolveGrowth
+    from derivations.kernels.operations import SolveFromZero, SolveGrowth
     from derivations.proof import Add, Lemma, Multiply, Result, Step
     from theory.symbols import edge_s, edge_t, origin, q11, q12, q22
 
@@ -215,17 +235,33 @@ def _blocks() -> tuple[Lemma, ...]:
 
 
 def _derivative() -> tuple[Lemma, ...]:
-    from derivations.proof import Add, Lemma, Multiply, Result, Step
-    from theory.symbols import floor, q11, q22
+    import sympy as sp
+
+    from derivations.proof import Add, Lemma, Multiply, Result, Step, Substitute
+    from theory.symbols import S_t, floor, q11, q22
 
     step = _step_dual()
     mixed = half_line(q11) + half_line(q22) - one_below("t") - one_below("s")
     whole = r"E[\varphi'(u_t)\, \varphi'(u_s)]"
+    line = half_line(q11)
     return (
         Lemma(
-            "derivative of ELU",
+            "mean slope of ELU",
             r"For $\varphi(x) = x$ above 0 and $\lambda (e^x - 1)$ below, of slope $\lambda e^x$ "
             "there.",
+            r"E[e^u;\ u < 0]_{\varsigma_t}",
+            Result("half line"),
+            (
+                Step(
+                    Substitute(((S_t, q11),)), line, "For the sample $t$.", r"E[e^{u_t};\ u_t < 0]"
+                ),
+                Step(Multiply(floor), floor * line, "Below.", r"E[\varphi'(u_t);\ u_t < 0]"),
+                Step(Add(sp.S.Half), sp.S.Half + floor * line, "And above.", r"E[\varphi'(u_t)]"),
+            ),
+        ),
+        Lemma(
+            "derivative of ELU",
+            "The same of two samples.",
             r"E[e^{u_t + u_s};\ u_t, u_s < 0]",
             Result("block"),
             (
@@ -253,7 +289,7 @@ def _derivative() -> tuple[Lemma, ...]:
 
 
 def _step_dual() -> sp.Basic:
-    from derivations.kernels.engine import PAIR
+    from derivations.kernels.gaussian_pair import PAIR
     from theory.kernels import KERNELS
 
     return KERNELS["step"].dual(PAIR)
@@ -262,7 +298,8 @@ def _step_dual() -> sp.Basic:
 def _dual() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import PAIR, by_price, mean, normal, tidy
+    from derivations.kernels.engine import by_price, mean
+    from derivations.kernels.gaussian_pair import PAIR, normal, tidy
     from derivations.proof import Result
     from theory.kernels import KERNELS
     from theory.symbols import edge_s, edge_t, floor, origin, q11, q12, q22, r, u_t
@@ -297,20 +334,47 @@ def _dual() -> tuple[Lemma, ...]:
     )
 
 
+def _stretched() -> tuple[Lemma, ...]:
+    from derivations.proof import Lemma, Multiply, Result, Step
+    from theory.symbols import stretch
+
+    written = {
+        "mean of ELU": r"E[\varphi(u_t)]",
+        "mean slope of ELU": r"E[\varphi'(u_t)]",
+        "ELU": r"E[\varphi(u_t)\, \varphi(u_s)]",
+        "derivative of ELU": r"E[\varphi'(u_t)\, \varphi'(u_s)]",
+    }
+
+    def multiple(lemma: Lemma) -> Lemma:
+        order = 1 if "mean" in lemma.name else 2
+        value, symbol = stretch**order * lemma.steps[-1].states, written[lemma.name]
+        times = rf"\Lambda {symbol}" if order == 1 else rf"\Lambda^2 {symbol}"
+        return Lemma(
+            lemma.name.replace("ELU", "SELU"),
+            r"SELU is $\Lambda \varphi$, with constants $\lambda$ and $\Lambda$.",
+            symbol,
+            Result(lemma.name),
+            (Step(Multiply(stretch**order), value, "Once for each sample.", times),),
+        )
+
+    return tuple(multiple(one) for one in (*_derivative(), *_dual()) if one.name in written)
+
+
 ELU_KERNELS = kernel_theorem(
     id="kernel-elu",
     says="Gaussian integrals of ELU, up to one integral over the covariance.",
     statement=r"""Let $(u_t, u_s)$ be a centred Gaussian pair and $\varphi(x) = x$ above 0, $\lambda
 (e^x - 1)$ below. The block $X = E[e^{u_t + u_s};\ u_t, u_s < 0]$ solves $X' = X + g$ in the
-covariance $q_{12}$, with $g$ the density of the pair at 0 less two edges; the kernels of $\varphi'$
-and $\varphi$ are the sums of blocks of the proof. Those of SELU are multiples.""",
+covariance $q_{12}$, with $g$ the density of the pair at 0 less two edges; the kernels of
+$\varphi'$ and $\varphi$ are the sums of blocks of the proof, those of SELU, $\Lambda \varphi$, are
+multiples.""",
     assumptions=(
         PRICE,
         UNIQUE,
         "Symmetry: both samples of a centred pair are below 0 as often as both are above.",
     ),
     source="Price, IRE Trans. Inf. Theory 1958; activation: Clevert, Unterthiner & Hochreiter, "
-    "ICLR 2016",
+    "ICLR 2016; Klambauer et al., NeurIPS 2017",
     prove=prove,
 )
 

@@ -12,11 +12,39 @@ if TYPE_CHECKING:
 
 def prove() -> Proof:
     """The slopes are Gaussian densities; two integrations over the covariance follow."""
-    from derivations.proof import Proof
+    import sympy as sp
 
-    return Proof(
+    from derivations.kernels.entries import Entry, KernelProof
+    from theory.symbols import S_s, S_t, height, m1, m2, mu, offset, scale
+
+    shift = mu * sp.sqrt(S_t)
+    return KernelProof(
         ERROR_FUNCTION_KERNELS,
-        (*noise_lemmas(), *erf_lemmas(), *quadrant_lemmas(), *hinge_lemmas(), *_mean(), *_probit()),
+        (
+            *noise_lemmas(),
+            *erf_lemmas(),
+            *quadrant_lemmas(),
+            *hinge_lemmas(),
+            *sign_lemmas(),
+            *_erf_means(),
+            *_mean(),
+            *_probit(),
+        ),
+        (
+            Entry(
+                "erf",
+                ("mean of erf", "mean slope of erf", "erf", "derivative of erf"),
+                parameters=(("scale", scale),),
+            ),
+            Entry(
+                "probit",
+                ("mean of probit", "mean slope of probit", "probit", "derivative of probit"),
+                parameters=(("c0", offset), ("c1", height), ("l", 1 / sp.sqrt(S_t)), ("mu", mu)),
+                at=((S_s, S_t), (m1, m1 + shift), (m2, m2 + shift)),
+                means=True,
+                exact=False,
+            ),
+        ),
     )
 
 
@@ -24,7 +52,8 @@ def noise_lemmas() -> tuple[Lemma, ...]:
     """The integral of two Gaussian bumps against the density of a pair, for any means."""
     import sympy as sp
 
-    from derivations.kernels.engine import DETERMINANT, LINE, IntegrateGaussian, bump, joint, normal
+    from derivations.kernels.gaussian_pair import DETERMINANT, LINE, joint, normal
+    from derivations.kernels.operations import IntegrateGaussian, bump
     from derivations.proof import Evaluate, Lemma, Multiply, Result, Step, Substitute
     from theory.symbols import S_s, S_t, m1, m2, precision, q11, q12, q22, rate, u_s, u_t
 
@@ -106,7 +135,8 @@ def erf_lemmas() -> tuple[Lemma, ...]:
     """The kernel of 2 Phi(x/sqrt(S)) - 1, of mean 0, and of erf(a x)."""
     import sympy as sp
 
-    from derivations.kernels.engine import GIVEN_COVARIANCE, PAIR, by_price, tidy
+    from derivations.kernels.engine import GIVEN_COVARIANCE, by_price
+    from derivations.kernels.gaussian_pair import PAIR, tidy
     from derivations.proof import Lemma, Multiply, Result, Step, Substitute
     from theory.families.error_function import arc_sine, arc_sine_derivative
     from theory.kernels import KERNELS
@@ -173,7 +203,8 @@ def quadrant_lemmas() -> tuple[Lemma, ...]:
     """The kernel of the normal distribution function, for a centred pair."""
     import sympy as sp
 
-    from derivations.kernels.engine import LINE, PAIR, by_price, mean, normal
+    from derivations.kernels.engine import by_price, mean
+    from derivations.kernels.gaussian_pair import LINE, PAIR, normal
     from derivations.proof import Result
     from theory.families.error_function import quadrant
     from theory.symbols import S_s, S_t, q11, u_t
@@ -203,7 +234,8 @@ def hinge_lemmas() -> tuple[Lemma, ...]:
     """The kernel of the primitive of the normal distribution function."""
     import sympy as sp
 
-    from derivations.kernels.engine import LINE, PAIR, by_price, mean, normal, tidy
+    from derivations.kernels.engine import by_price, mean
+    from derivations.kernels.gaussian_pair import LINE, PAIR, normal, tidy
     from derivations.proof import Evaluate, Lemma, Result, Step
     from theory.families.error_function import hinges
     from theory.symbols import S_s, S_t, q11, u_t
@@ -239,10 +271,87 @@ def hinge_lemmas() -> tuple[Lemma, ...]:
     )
 
 
+def sign_lemmas() -> tuple[Lemma, ...]:
+    """Means of 2 Phi(x/sqrt(S)) - 1 and of its slope, twice a bump."""
+    import sympy as sp
+
+    from derivations.kernels.gaussian_pair import LINE, normal
+    from derivations.proof import Add, Integrate, Lemma, Multiply, Result, Step
+    from theory.symbols import S_t, q11, u_t
+
+    bump = 1 / sp.sqrt(2 * sp.pi * (q11 + S_t))
+    return (
+        Lemma(
+            "mean of the noisy sign",
+            r"The mean of $2 \Phi(x/\sqrt{\varsigma}) - 1$.",
+            r"E[\Phi(u_t/\sqrt{\varsigma_t})]",
+            Result("mean of the distribution"),
+            (
+                Step(Multiply(sp.Integer(2)), sp.S.One, "Twice."),
+                Step(Add(-sp.S.One), sp.S.Zero, "An odd function.", r"E[\varphi(u_t)]"),
+            ),
+        ),
+        Lemma(
+            "mean bump",
+            r"The mean slope of $\Phi(x/\sqrt{\varsigma})$.",
+            r"N(u_t; \varsigma_t)\, p(u_t)",
+            normal(u_t, S_t) * normal(u_t, q11),
+            (
+                Step(
+                    Integrate(u_t, *LINE),
+                    bump,
+                    "Variances add.",
+                    r"E[N(u_t; \varsigma_t)]",
+                ),
+            ),
+        ),
+        Lemma(
+            "mean slope of the noisy sign",
+            "Its slope is twice as large.",
+            r"E[N(u_t; \varsigma_t)]",
+            Result("mean bump"),
+            (Step(Multiply(sp.Integer(2)), 2 * bump, "Twice.", r"E[\varphi'(u_t)]"),),
+        ),
+    )
+
+
+def _erf_means() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.gaussian_pair import PAIR
+    from derivations.proof import Lemma, Result, Step, Substitute
+    from theory.kernels import KERNELS
+    from theory.symbols import S_t, scale
+
+    erf = KERNELS["erf"]
+
+    def scaled(name: str, source: str, written: str, value: sp.Basic) -> Lemma:
+        at_scale = Substitute(((S_t, 1 / (2 * scale**2)),))
+        opening = r"At $\varsigma = 1/(2 a^2)$."
+        step = Step(at_scale, value, "The scale.", rf"{written}_{{\varsigma = 1/(2 a^2)}}")
+        return Lemma(name, opening, written, Result(source), (step,))
+
+    return (
+        scaled(
+            "mean of erf",
+            "mean of the noisy sign",
+            r"E[\varphi(u_t)]",
+            sp.sympify(erf.mean(PAIR.u, scale=scale)),
+        ),
+        scaled(
+            "mean slope of erf",
+            "mean slope of the noisy sign",
+            r"E[\varphi'(u_t)]",
+            erf.derivative_mean(PAIR.u, scale=scale),
+        ),
+    )
+
+
 def _mean() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import LINE, SolveFromZero, TimesOther, normal
+    from derivations.kernels.gaussian_pair import LINE, normal
+    from derivations.kernels.operations import SolveFromZero, TimesOther
     from derivations.proof import Integrate, Lemma, Result, Step
     from theory.symbols import S_s, S_t, m1, m2, q11, q22, u_t
 
@@ -290,13 +399,56 @@ def _probit() -> tuple[Lemma, ...]:
     import sympy as sp
 
     from derivations.kernels.engine import by_price
+    from derivations.kernels.gaussian_pair import normal
+    from derivations.kernels.operations import Differentiate
     from derivations.proof import Add, Evaluate, Lemma, Multiply, Result, Step
     from theory.symbols import S_s, S_t, height, m1, m2, noisy_density, offset, q11, q12, q22, r
 
     one = (1 + sp.erf(m1 / sp.sqrt(2 * (q11 + S_t)))) / 2
     other = (1 + sp.erf(m2 / sp.sqrt(2 * (q22 + S_s)))) / 2
+    bumps = noise_lemmas()[1].steps[-1].states
     both = one * other + sp.Integral(noisy_density(r), (r, 0, q12))
     return (
+        Lemma(
+            "mean of probit",
+            r"For $\varphi(x) = c_0 + c_1 \Phi(x/\sqrt{\varsigma})$, and so for every $c_0 + c_1 "
+            r"\Phi(\lambda x + \mu)$: there $\varsigma = 1/\lambda^2$, and the means are those of "
+            r"$u + \mu/\lambda$.",
+            r"E[\Phi(u_t/\sqrt{\varsigma_t})]",
+            Result("probit of one sample"),
+            (
+                Step(Multiply(height), height * one, "The varying term."),
+                Step(Add(offset), offset + height * one, "And the other.", r"E[\varphi(u_t)]"),
+            ),
+        ),
+        Lemma(
+            "mean slope of probit",
+            "Its change with the mean.",
+            r"E[\varphi(u_t)]",
+            Result("mean of probit"),
+            (
+                Step(
+                    Differentiate(m1),
+                    height * normal(m1, q11 + S_t),
+                    "Differentiate.",
+                    r"E[\varphi'(u_t)]",
+                ),
+            ),
+        ),
+        Lemma(
+            "derivative of probit",
+            "Two slopes.",
+            r"E[N(u_t; \varsigma_t)\, N(u_s; \varsigma_s)]",
+            Result("two bumps"),
+            (
+                Step(
+                    Multiply(height**2),
+                    height**2 * bumps,
+                    "Times the squared height.",
+                    r"E[\varphi'(u_t)\, \varphi'(u_s)]",
+                ),
+            ),
+        ),
         Lemma(
             "slopes of probit",
             r"The slope of $\Phi(x/\sqrt{\varsigma})$ is $N(x; \varsigma)$; as a function of the "
@@ -316,9 +468,7 @@ def _probit() -> tuple[Lemma, ...]:
         ),
         Lemma(
             "probit",
-            r"For $\varphi(x) = c_0 + c_1 \Phi(x/\sqrt{\varsigma})$, and so for every $c_0 + c_1 "
-            r"\Phi(\lambda x + \mu)$: there $\varsigma = 1/\lambda^2$, and the means are those of "
-            r"$u + \mu/\lambda$.",
+            r"For $\varphi(x) = c_0 + c_1 \Phi(x/\sqrt{\varsigma})$.",
             r"\Phi_2",
             Result("distribution of a pair"),
             (

@@ -1,4 +1,4 @@
-"""exp, sin, cos, Gaussian and monomials: Gaussian integrals of two samples."""
+"""exp, sin, cos and the Gaussian: Gaussian integrals of two samples."""
 
 from __future__ import annotations
 
@@ -13,16 +13,32 @@ if TYPE_CHECKING:
 
 
 def prove() -> Proof:
-    """exp with means; waves and Gaussians for centred pairs; a recursion for monomials."""
-    from derivations.proof import Proof
+    """Equations of order one and two for exp and waves; Gaussians are integrated at once."""
 
-    return Proof(EXPONENTIAL_KERNELS, (*_exp(), *_waves(), *_gaussian(), *_monomials()))
+    from derivations.kernels.entries import Entry, KernelProof
+    from theory.symbols import omega, phase, precision, rate
+
+    def entry(activation: str, name: str, **parameters: sp.Basic) -> Entry:
+        ends = (f"mean of {name}", f"mean slope of {name}", name, f"derivative of {name}")
+        return Entry(activation, ends, tuple(parameters.items()), means=True)
+
+    return KernelProof(
+        EXPONENTIAL_KERNELS,
+        (*_exp(), *_waves(), *_cosine(), *_gaussian()),
+        (
+            entry("exp", "exp", t=rate),
+            entry("sin", "sin", omega=omega, phase=phase),
+            entry("cos", "cos", omega=omega),
+            entry("gaussian", "the Gaussian", p=precision),
+        ),
+    )
 
 
 def _exp() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import Differentiate, IntegrateGaussian, TimesOther, normal
+    from derivations.kernels.gaussian_pair import normal
+    from derivations.kernels.operations import Differentiate, IntegrateGaussian, TimesOther
     from derivations.proof import Lemma, Multiply, Result, Step
     from theory.symbols import m1, m2, q11, q12, q22, rate, u_t
 
@@ -48,10 +64,25 @@ def _exp() -> tuple[Lemma, ...]:
                     "Complete the square.",
                     r"E[\varphi(u_t)]",
                 ),
+            ),
+        ),
+        Lemma(
+            "mean slope of exp",
+            r"The slope is $\nu \varphi$.",
+            r"E[\varphi(u_t)]",
+            Result("mean of exp"),
+            (Step(Multiply(rate), rate * one, "Times the rate.", r"E[\varphi'(u_t)]"),),
+        ),
+        Lemma(
+            "start of exp",
+            "The samples are independent at $q_{12} = 0$.",
+            r"E[\varphi(u_t)]",
+            Result("mean of exp"),
+            (
                 Step(
                     TimesOther(),
                     start,
-                    "The samples are independent at $q_{12} = 0$.",
+                    "Times that of the other sample.",
                     r"E[\varphi(u_t)]\, E[\varphi(u_s)]",
                 ),
             ),
@@ -61,7 +92,7 @@ def _exp() -> tuple[Lemma, ...]:
             r"Here $\varphi' = \nu \varphi$, so that Price's theorem is the equation $I' = \nu^2 "
             "I$, solved by the start times an exponential.",
             r"E[\varphi(u_t)]\, E[\varphi(u_s)]",
-            Result("mean of exp"),
+            Result("start of exp"),
             (
                 Step(
                     Multiply(sp.exp(rate**2 * q12)),
@@ -69,6 +100,14 @@ def _exp() -> tuple[Lemma, ...]:
                     "Times the exponential.",
                     r"E[\varphi(u_t)\, \varphi(u_s)]",
                 ),
+            ),
+        ),
+        Lemma(
+            "derivative of exp",
+            "Its derivative.",
+            r"E[\varphi(u_t)\, \varphi(u_s)]",
+            Result("exp"),
+            (
                 Step(
                     Differentiate(q12),
                     rate**2 * dual,
@@ -83,7 +122,8 @@ def _exp() -> tuple[Lemma, ...]:
 def _waves() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import DetermineByTwo, Differentiate, TimesOther, normal
+    from derivations.kernels.gaussian_pair import normal
+    from derivations.kernels.operations import DetermineByTwo, Differentiate, TimesOther
     from derivations.proof import Evaluate, Lemma, Multiply, Result, Step
     from theory.symbols import m1, m2, omega, phase, q11, q12, q22, u_s, u_t
 
@@ -98,7 +138,7 @@ def _waves() -> tuple[Lemma, ...]:
     slope = omega**2 * decay * (growing * apart + falling * together) / 2
     return (
         Lemma(
-            "mean of a wave",
+            "mean of sin",
             "The mean over a centred Gaussian; the odd part integrates to 0.",
             None,
             sp.Integral(sp.cos(omega * u_t) * normal(u_t, q11), (u_t, -sp.oo, sp.oo)),
@@ -114,10 +154,17 @@ def _waves() -> tuple[Lemma, ...]:
             ),
         ),
         Lemma(
+            "mean slope of sin",
+            "The mean changes with $m_1$ as the function does.",
+            r"E[\varphi(u_t)]",
+            Result("mean of sin"),
+            (Step(Differentiate(m1), sp.diff(one, m1), "Differentiate.", r"E[\varphi'(u_t)]"),),
+        ),
+        Lemma(
             "start of sin",
             "The samples are independent at $q_{12} = 0$.",
             r"E[\varphi(u_t)]",
-            Result("mean of a wave"),
+            Result("mean of sin"),
             (
                 Step(
                     TimesOther(),
@@ -163,8 +210,7 @@ def _waves() -> tuple[Lemma, ...]:
         ),
         Lemma(
             "sin",
-            r"The solution of $I'' = \omega^4 I$ with these two values at zero covariance; the "
-            r"cosine is the case $\vartheta = \pi/2$.",
+            r"The solution of $I'' = \omega^4 I$ with these two values at zero covariance.",
             r"E[\varphi(u_t)]\, E[\varphi(u_s)]",
             Result("start of sin"),
             (
@@ -174,6 +220,14 @@ def _waves() -> tuple[Lemma, ...]:
                     "Two derivatives and two values.",
                     r"E[\varphi(u_t)\, \varphi(u_s)]",
                 ),
+            ),
+        ),
+        Lemma(
+            "derivative of sin",
+            "Price's theorem, read from right to left.",
+            r"E[\varphi(u_t)\, \varphi(u_s)]",
+            Result("sin"),
+            (
                 Step(
                     Differentiate(q12),
                     slope,
@@ -185,16 +239,53 @@ def _waves() -> tuple[Lemma, ...]:
     )
 
 
+def _cosine() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.proof import Lemma, Result, Step, Substitute
+    from theory.symbols import m1, m2, omega, phase, q11, q12, q22
+
+    decay, single = sp.exp(-(omega**2) * (q11 + q22) / 2), sp.exp(-(omega**2) * q11 / 2)
+    growing, falling = sp.exp(omega**2 * q12), sp.exp(-(omega**2) * q12)
+    apart, together = sp.cos(omega * (m1 - m2)), sp.cos(omega * (m1 + m2))
+
+    def turned(name: str, integral: str, states: sp.Basic) -> Lemma:
+        return Lemma(
+            name.format("cos"),
+            r"The cosine is the sine of the phase $\vartheta = \pi/2$.",
+            integral,
+            Result(name.format("sin")),
+            (
+                Step(
+                    Substitute(((phase, sp.pi / 2),)),
+                    states,
+                    "A quarter of a turn.",
+                    rf"{integral}_{{\vartheta = \pi/2}}",
+                ),
+            ),
+        )
+
+    return (
+        turned("mean of {}", r"E[\varphi(u_t)]", single * sp.cos(omega * m1)),
+        turned("mean slope of {}", r"E[\varphi'(u_t)]", -omega * single * sp.sin(omega * m1)),
+        turned(
+            "{}",
+            r"E[\varphi(u_t)\, \varphi(u_s)]",
+            decay * (growing * apart + falling * together) / 2,
+        ),
+        turned(
+            "derivative of {}",
+            r"E[\varphi'(u_t)\, \varphi'(u_s)]",
+            omega**2 * decay * (growing * apart - falling * together) / 2,
+        ),
+    )
+
+
 def _gaussian() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import (
-        DETERMINANT,
-        Differentiate,
-        IntegrateGaussian,
-        bump,
-        joint,
-    )
+    from derivations.kernels.gaussian_pair import DETERMINANT, joint, normal
+    from derivations.kernels.operations import Differentiate, IntegrateGaussian, bump
     from derivations.proof import Lemma, Multiply, Result, Step
     from theory.symbols import m1, m2, precision, q11, q12, q22, u_s, u_t
 
@@ -211,10 +302,41 @@ def _gaussian() -> tuple[Lemma, ...]:
     spread = DETERMINANT * precision + q22
     shifted = precision * (q22 * m1 + q12 * (u_s - m2)) ** 2 / (2 * q22 * spread)
     middle = -((u_s - m2) ** 2) / (2 * q22) - precision * u_s**2 / 2
+    alone = 1 + precision * q11
+    one = sp.exp(-precision * m1**2 / (2 * alone)) / sp.sqrt(alone)
     return (
         Lemma(
-            "Gaussian",
-            r"For $\varphi(x) = e^{-b x^2/2}$ the integral itself is Gaussian.",
+            "mean of the Gaussian",
+            r"For $\varphi(x) = e^{-b x^2/2}$ the integrals themselves are Gaussian.",
+            "p(u_t)",
+            normal(u_t, q11, m1),
+            (
+                Step(
+                    Multiply(sp.exp(-precision * u_t**2 / 2)),
+                    sp.exp(-precision * u_t**2 / 2) * normal(u_t, q11, m1),
+                    "The integrand.",
+                    r"\varphi(u_t)\, p(u_t)",
+                ),
+                Step(IntegrateGaussian(u_t), one, "Integrate.", r"E[\varphi(u_t)]"),
+            ),
+        ),
+        Lemma(
+            "mean slope of the Gaussian",
+            "It moves with the mean.",
+            r"E[\varphi(u_t)]",
+            Result("mean of the Gaussian"),
+            (
+                Step(
+                    Differentiate(m1),
+                    -precision * m1 / alone * one,
+                    "Differentiate.",
+                    r"E[\varphi'(u_t)]",
+                ),
+            ),
+        ),
+        Lemma(
+            "the Gaussian",
+            "The same for a pair.",
             "p",
             pair,
             (
@@ -242,7 +364,7 @@ def _gaussian() -> tuple[Lemma, ...]:
             "derivative of the Gaussian",
             "Price's theorem, read from right to left.",
             r"E[\varphi(u_t)\, \varphi(u_s)]",
-            Result("Gaussian"),
+            Result("the Gaussian"),
             (
                 Step(
                     Differentiate(q12),
@@ -255,79 +377,9 @@ def _gaussian() -> tuple[Lemma, ...]:
     )
 
 
-def _monomials() -> tuple[Lemma, ...]:
-    import sympy as sp
-
-    from derivations.kernels.engine import by_price, mean, normal
-    from derivations.proof import Evaluate, Lemma, Multiply, Result, Step
-    from theory.symbols import power, q11, u_s, u_t
-
-    first = Lemma(
-        "recursion of monomials",
-        r"For $\varphi(x) = x^m$: with Price's theorem the kernels obey $I_m' = m^2 I_{m-1}$.",
-        r"\varphi'(u_t)\, \varphi'(u_s)",
-        sp.Derivative(u_t**power, u_t) * sp.Derivative(u_s**power, u_s),
-        (
-            Step(
-                Evaluate(),
-                power**2 * u_t ** (power - 1) * u_s ** (power - 1),
-                "Differentiate.",
-            ),
-        ),
-    )
-    lemmas: list[Lemma] = [first]
-    for degree in range(1, 5):
-        dual = _monomial(degree)
-        source = sp.S.One if degree == 1 else Result(f"monomial of degree {degree - 1}")
-        slope = degree**2 * (sp.S.One if degree == 1 else _monomial(degree - 1))
-        moment = q11 ** (degree // 2) * sp.factorial2(degree - 1) * (1 - degree % 2)
-        lemmas += [
-            *mean(
-                f"moment of degree {degree}",
-                "A moment of a Gaussian.",
-                f"E[u_t^{degree}]",
-                sp.Integral(u_t**degree * normal(u_t, q11), (u_t, -sp.oo, sp.oo)),
-                sp.sympify(moment),
-                "Integrate.",
-            ),
-            Lemma(
-                f"slope of degree {degree}",
-                "The recursion.",
-                f"I_{degree - 1}",
-                source,
-                (
-                    Step(
-                        Multiply(sp.Integer(degree**2)),
-                        sp.expand(slope),
-                        f"Times ${degree}^2$.",
-                        rf"\frac{{\partial I_{degree}}}{{\partial q_{{12}}}}",
-                    ),
-                ),
-            ),
-            by_price(
-                f"monomial of degree {degree}",
-                f"Degree {degree}.",
-                Result(f"slope of degree {degree}"),
-                Result(f"moment of degree {degree}, squared"),
-                dual,
-                f"{{}}^{degree}",
-            ),
-        ]
-    return tuple(lemmas)
-
-
-def _monomial(degree: int) -> sp.Basic:
-    import sympy as sp
-
-    from derivations.kernels.engine import PAIR
-    from theory.kernels import KERNELS
-
-    return sp.expand(KERNELS["monomial"].dual(PAIR, n=degree))
-
-
 EXPONENTIAL_KERNELS = kernel_theorem(
     id="kernel-exponential",
-    says="Gaussian integrals of exp, sin, cos, the Gaussian and monomials.",
+    says="Gaussian integrals of exp, sin, cos and the Gaussian.",
     statement=r"""Let $(u_t, u_s)$ be a Gaussian pair of means $m_1$, $m_2$, variances $q_{11}$,
 $q_{22}$ and covariance $q_{12}$. Then
 \begin{gather*}
@@ -337,7 +389,7 @@ $q_{22}$ and covariance $q_{12}$. Then
   E[e^{-b u_t^2/2} e^{-b u_s^2/2}] = \left((1 + b q_{11})(1 + b q_{22}) - b^2 q_{12}^2\right)^{-1/2}
   \quad (m_1 = m_2 = 0),
 \end{gather*}
-with means and a phase as in the proof; the kernels of $x^m$ obey $I_m' = m^2 I_{m-1}$.""",
+with means and a phase as in the proof.""",
     assumptions=(PRICE, UNIQUE),
     source="Price, IRE Trans. Inf. Theory 1958; Williams, NeurIPS 1996",
     prove=prove,

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 def prove() -> Proof:
     """From the second derivatives, Gaussians and their changes with the variance, upwards."""
-    from derivations.proof import Proof
+    from derivations.kernels.entries import Entry, KernelProof
 
-    return Proof(GELU_KERNELS, (*noise_lemmas(), *gated_lemmas(), *_unit_noise()))
+    entry = Entry("gelu", ("mean of GELU", "mean slope of GELU", "GELU", "derivative of GELU"))
+    return KernelProof(GELU_KERNELS, (*noise_lemmas(), *gated_lemmas(), *_unit_noise()), (entry,))
 
 
 def gated_lemmas() -> tuple[Lemma, ...]:
@@ -26,7 +27,8 @@ def gated_lemmas() -> tuple[Lemma, ...]:
 def _curvature() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import ScaleVariance, normal
+    from derivations.kernels.gaussian_pair import normal
+    from derivations.kernels.operations import ScaleVariance
     from derivations.proof import Evaluate, Lemma, Result, Step
     from theory.symbols import S_s, S_t, q11, q12, q22, u_t
 
@@ -77,7 +79,8 @@ def _curvature() -> tuple[Lemma, ...]:
 def _slope() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import LINE, PAIR, by_price, mean, normal, tidy
+    from derivations.kernels.engine import by_price, mean
+    from derivations.kernels.gaussian_pair import LINE, PAIR, normal, tidy
     from derivations.proof import Result
     from theory.families.error_function import gated_derivative
     from theory.symbols import S_s, S_t, q11, u_t
@@ -106,7 +109,8 @@ def _slope() -> tuple[Lemma, ...]:
 def _dual() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import LINE, PAIR, by_price, mean, normal, tidy
+    from derivations.kernels.engine import by_price, mean
+    from derivations.kernels.gaussian_pair import LINE, PAIR, normal, tidy
     from derivations.proof import Result
     from theory.families.error_function import gated
     from theory.symbols import S_s, S_t, q11, u_t
@@ -135,40 +139,47 @@ def _dual() -> tuple[Lemma, ...]:
 def _unit_noise() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import PAIR, tidy
+    from derivations.kernels.gaussian_pair import PAIR, tidy
     from derivations.proof import Lemma, Result, Step, Substitute
     from theory.kernels import KERNELS
     from theory.symbols import S_s, S_t
 
-    gelu, one = KERNELS["gelu"], ((S_t, sp.S.One), (S_s, sp.S.One))
-    return (
-        Lemma(
-            "GELU",
+    gelu = KERNELS["gelu"]
+
+    def unit(name: str, gate: str, written: str, value: sp.Basic) -> Lemma:
+        return Lemma(
+            name,
             r"GELU is the case $\varsigma = 1$.",
-            r"E[\varphi(u_t)\, \varphi(u_s)]",
-            Result("gate"),
+            written,
+            Result(gate),
             (
                 Step(
-                    Substitute(one),
-                    tidy(gelu.dual(PAIR)),
+                    Substitute(((S_t, sp.S.One), (S_s, sp.S.One))),
+                    tidy(sp.sympify(value)),
                     "Unit noise.",
-                    r"E[\varphi(u_t)\, \varphi(u_s)]_{\varsigma = 1}",
+                    rf"{written}_{{\varsigma = 1}}",
                 ),
             ),
+        )
+
+    def two(phi: str) -> str:
+        return rf"E[{phi}(u_t)\, {phi}(u_s)]"
+
+    slope = r"\varphi'"
+    return (
+        unit("mean of GELU", "mean of the gate", r"E[\varphi(u_t)]", gelu.mean(PAIR.u)),
+        unit(
+            "mean slope of GELU",
+            "mean slope of the gate",
+            r"E[\varphi'(u_t)]",
+            gelu.derivative_mean(PAIR.u),
         ),
-        Lemma(
+        unit("GELU", "gate", two(r"\varphi"), gelu.dual(PAIR)),
+        unit(
             "derivative of GELU",
-            "And that of its derivative.",
-            r"E[\varphi'(u_t)\, \varphi'(u_s)]",
-            Result("derivative of the gate"),
-            (
-                Step(
-                    Substitute(one),
-                    tidy(gelu.derivative_dual(PAIR)),
-                    "Unit noise.",
-                    r"E[\varphi'(u_t)\, \varphi'(u_s)]_{\varsigma = 1}",
-                ),
-            ),
+            "derivative of the gate",
+            two(slope),
+            gelu.derivative_dual(PAIR),
         ),
     )
 

@@ -9,11 +9,14 @@ from derivations.kernels.error_function import (
     hinge_lemmas,
     noise_lemmas,
     quadrant_lemmas,
+    sign_lemmas,
 )
 from derivations.kernels.gelu import gated_lemmas
 from derivations.kernels.record import PRICE, UNIQUE, kernel_theorem
 
 if TYPE_CHECKING:
+    import sympy as sp
+
     from derivations.proof import Lemma, Proof
 
 
@@ -26,17 +29,38 @@ def prove_mixture() -> Proof:
 
 def prove() -> Proof:
     """The kernels at fixed noise, averaged over the noise."""
-    from derivations.proof import Proof
+    from derivations.kernels.entries import Entry, KernelProof
 
-    return Proof(
+    half = "mean of the distribution"
+    return KernelProof(
         LOGISTIC_KERNELS,
         (
             *noise_lemmas(),
             *erf_lemmas(),
             *quadrant_lemmas(),
             *hinge_lemmas(),
+            *sign_lemmas(),
             *gated_lemmas(),
-            *_averages(),
+            *_means(),
+            *_duals(),
+        ),
+        (
+            Entry(
+                "tanh",
+                ("mean of the noisy sign", "mean slope of tanh", "tanh", "derivative of tanh"),
+                exact=False,
+            ),
+            Entry(
+                "sigmoid",
+                (half, "mean slope of sigmoid", "sigmoid", "derivative of sigmoid"),
+                exact=False,
+            ),
+            Entry("softplus", ("mean of softplus", half, "softplus", "sigmoid"), exact=False),
+            Entry(
+                "silu",
+                ("mean of SiLU", "mean slope of the gate", "SiLU", "derivative of SiLU"),
+                exact=False,
+            ),
         ),
     )
 
@@ -44,7 +68,8 @@ def prove() -> Proof:
 def _term() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import AsPrimitive, UpperLessLower, normal
+    from derivations.kernels.gaussian_pair import normal
+    from derivations.kernels.operations import AsPrimitive, UpperLessLower
     from derivations.proof import Evaluate, Lemma, Multiply, Result, Step, Substitute
     from theory.symbols import distance, power, precision, scale, spread_t
 
@@ -119,7 +144,7 @@ def _term() -> tuple[Lemma, ...]:
 def _sum() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import SolveFromZero, Telescope
+    from derivations.kernels.operations import SolveFromZero, Telescope
     from derivations.proof import Lemma, Step, Substitute
     from theory.symbols import power, tau, u_t
 
@@ -167,7 +192,7 @@ def _sum() -> tuple[Lemma, ...]:
 def _functions() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import SolveFromZero
+    from derivations.kernels.operations import SolveFromZero
     from derivations.proof import Add, Evaluate, Lemma, Multiply, Result, Step, Substitute
     from theory.symbols import u_t
 
@@ -222,48 +247,69 @@ def _functions() -> tuple[Lemma, ...]:
     )
 
 
-def _averages() -> tuple[Lemma, ...]:
+def _average(name: str, source: str, factor: int, integral: sp.Basic, written: str) -> Lemma:
     import sympy as sp
 
-    from derivations.kernels.engine import PAIR, AverageNoise, tidy
+    from derivations.kernels.operations import AverageNoise
     from derivations.proof import Lemma, Result, Step
+
+    operation = AverageNoise(sp.Integer(factor))
+    return Lemma(
+        name,
+        "Given the Kolmogorov variable of each sample, the noise is Gaussian.",
+        None,
+        Result(source),
+        (Step(operation, operation(integral), "Average over them.", written),),
+    )
+
+
+def _means() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from theory.symbols import S_t, q11
+
+    width = sp.sqrt(2 * sp.pi * (q11 + S_t))
+    means = (
+        ("mean slope of tanh", "mean slope of the noisy sign", 1, 2 / width, r"\tanh'(u_t)"),
+        ("mean slope of sigmoid", "mean bump", 4, 1 / width, r"\sigma'(u_t)"),
+        ("mean of softplus", "mean of the primitive", 4, width / (2 * sp.pi), r"\sigma_1(u_t)"),
+        ("mean of SiLU", "mean of the gate", 4, q11 / width, r"u_t \sigma(u_t)"),
+    )
+    return tuple(
+        _average(name, source, factor, value, f"E[{phi}]")
+        for name, source, factor, value, phi in means
+    )
+
+
+def _duals() -> tuple[Lemma, ...]:
+    from derivations.kernels.gaussian_pair import PAIR, tidy
     from theory.families import error_function as at
     from theory.symbols import S_s, S_t
-
-    def average(name: str, source: str, factor: int, integral: sp.Basic, written: str) -> Lemma:
-        operation = AverageNoise(sp.Integer(factor))
-        return Lemma(
-            name,
-            "Given the two Kolmogorov variables, the noise is Gaussian: average over them.",
-            None,
-            Result(source),
-            (Step(operation, operation(integral), "Independent for the two samples.", written),),
-        )
 
     def two(phi: str) -> str:
         return rf"E[{phi.format('u_t')}\, {phi.format('u_s')}]"
 
     fixed = (PAIR, S_t, S_s)
     return (
-        average("tanh", "arc-sine kernel", 1, at.arc_sine(*fixed), two(r"\tanh({})")),
-        average(
+        _average("tanh", "arc-sine kernel", 1, at.arc_sine(*fixed), two(r"\tanh({})")),
+        _average(
             "derivative of tanh",
             "slopes of erf",
             1,
             tidy(at.arc_sine_derivative(*fixed)),
             two(r"\tanh'({})"),
         ),
-        average(
+        _average(
             "derivative of sigmoid",
             "centred bumps",
             4,
             tidy(at.arc_sine_derivative(*fixed)) / 4,
             two(r"\sigma'({})"),
         ),
-        average("sigmoid", "quadrant", 4, at.quadrant(*fixed), two(r"\sigma({})")),
-        average("softplus", "hinges", 4, tidy(at.hinges(*fixed)), two(r"\sigma_1({})")),
-        average("SiLU", "gate", 4, tidy(at.gated(*fixed)), two(r"{0} \sigma({0})")),
-        average(
+        _average("sigmoid", "quadrant", 4, at.quadrant(*fixed), two(r"\sigma({})")),
+        _average("softplus", "hinges", 4, tidy(at.hinges(*fixed)), two(r"\sigma_1({})")),
+        _average("SiLU", "gate", 4, tidy(at.gated(*fixed)), two(r"{0} \sigma({0})")),
+        _average(
             "derivative of SiLU",
             "derivative of the gate",
             4,

@@ -1,4 +1,4 @@
-"""Step, sign, ReLU, leaky ReLU, absolute value, hard tanh: Gaussian integrals of two samples."""
+"""Linear, step, sign, ReLU, leaky ReLU, absolute value, hard tanh: Gaussian integrals."""
 
 from __future__ import annotations
 
@@ -12,18 +12,88 @@ if TYPE_CHECKING:
 
 def prove() -> Proof:
     """Each derivative is a kernel proved before it; those of kinks are densities."""
-    from derivations.proof import Proof
+    from derivations.kernels.entries import Entry, KernelProof
+    from theory.symbols import slope
 
-    return Proof(
+    linear = ("probability of the linear piece", "hard tanh", "derivative of hard tanh")
+    return KernelProof(
         PIECEWISE_LINEAR_KERNELS,
-        (*step_lemmas(), *_sign(), *relu_lemmas(), *_leaky(), *_absolute(), *_hard_tanh()),
+        (
+            *_linear(),
+            *step_lemmas(),
+            *_sign(),
+            *relu_lemmas(),
+            *_leaky(),
+            *_absolute(),
+            *_hard_tanh(),
+        ),
+        (
+            Entry("linear", ("mean", "slope", "linear", "slope"), means=True),
+            Entry("step", ("mean of the step", "density at 0", "step", "slope of the step")),
+            Entry(
+                "sign", ("mean of the sign", "mean slope of the sign", "sign", "slope of the sign")
+            ),
+            Entry("relu", ("mean of ReLU", "mean of the step", "ReLU", "step")),
+            Entry(
+                "leaky_relu",
+                (
+                    "mean of leaky ReLU",
+                    "mean slope of leaky ReLU",
+                    "leaky ReLU",
+                    "slope of leaky ReLU",
+                ),
+                parameters=(("slope", slope),),
+            ),
+            Entry(
+                "abs",
+                ("mean of the absolute value", "mean of the sign", "absolute value", "sign"),
+            ),
+            Entry("hard_tanh", ("mean of hard tanh", *linear), exact=False),
+        ),
+    )
+
+
+def _linear() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.kernels.engine import by_price, mean
+    from derivations.kernels.gaussian_pair import LINE, PAIR, normal
+    from derivations.proof import Evaluate, Lemma, Result, Step
+    from theory.kernels import KERNELS
+    from theory.symbols import m1, m2, q11, u_t
+
+    return (
+        *mean(
+            "mean",
+            "Of the linear function.",
+            "E[u_t]",
+            sp.Integral(u_t * normal(u_t, q11, m1), (u_t, *LINE)),
+            m1,
+            "Integrate.",
+        ),
+        Lemma(
+            "slope",
+            "The product of the derivatives is 1, and so is that of one.",
+            None,
+            sp.Derivative(u_t, u_t),
+            (Step(Evaluate(), sp.S.One, "Differentiate.", r"E[\varphi'(u_t)\, \varphi'(u_s)]"),),
+        ),
+        by_price(
+            "linear",
+            "The second moment of the pair.",
+            Result("slope"),
+            Result("mean, squared"),
+            KERNELS["linear"].dual(PAIR._replace(m1=m1, m2=m2)),
+            "{}",
+        ),
     )
 
 
 def step_lemmas() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import PAIR, by_price, joint, mean, normal, tidy
+    from derivations.kernels.engine import by_price, mean
+    from derivations.kernels.gaussian_pair import PAIR, joint, normal, tidy
     from derivations.proof import Lemma, Result, Step, Substitute
     from theory.kernels import KERNELS
     from theory.symbols import q11, u_s, u_t
@@ -39,9 +109,22 @@ def step_lemmas() -> tuple[Lemma, ...]:
             "Integrate.",
         ),
         Lemma(
+            "density at 0",
+            r"The derivative of $\Theta$ is a point mass at 0.",
+            "p(u_t)",
+            normal(u_t, q11),
+            (
+                Step(
+                    Substitute(((u_t, sp.S.Zero),)),
+                    step.derivative_mean(PAIR.u),
+                    "The density there.",
+                    r"E[\Theta'(u_t)]",
+                ),
+            ),
+        ),
+        Lemma(
             "slope of the step",
-            r"The derivative of $\Theta$ is a point mass at 0: the mean of the product of two is "
-            "the density of the pair there.",
+            "The mean of the product of two point masses is the density of the pair.",
             "p",
             joint(u_t, u_s),
             (
@@ -67,22 +150,52 @@ def step_lemmas() -> tuple[Lemma, ...]:
 def _sign() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import PAIR, by_price, tidy
-    from derivations.proof import Lemma, Multiply, Result, Step
+    from derivations.kernels.engine import by_price
+    from derivations.kernels.gaussian_pair import PAIR, tidy
+    from derivations.proof import Add, Lemma, Multiply, Result, Step
     from theory.kernels import KERNELS
 
     sign = KERNELS["sign"]
     return (
         Lemma(
+            "mean of the sign",
+            r"The sign is $2 \Theta(x) - 1$.",
+            "P(u_t > 0)",
+            Result("mean of the step"),
+            (
+                Step(Multiply(sp.Integer(2)), sp.S.One, "Twice.", "2 P(u_t > 0)"),
+                Step(
+                    Add(-sp.S.One),
+                    sp.sympify(sign.mean(PAIR.u)),
+                    "Less 1.",
+                    r"E[\operatorname{sign}(u_t)]",
+                ),
+            ),
+        ),
+        Lemma(
+            "mean slope of the sign",
+            "Its point mass is twice as large.",
+            r"E[\Theta'(u_t)]",
+            Result("density at 0"),
+            (
+                Step(
+                    Multiply(sp.Integer(2)),
+                    sign.derivative_mean(PAIR.u),
+                    "Twice.",
+                    r"E[\operatorname{sign}'(u_t)]",
+                ),
+            ),
+        ),
+        Lemma(
             "slope of the sign",
-            r"The sign is $2 \Theta(x) - 1$, of mean 0.",
+            "So is that of the other sample.",
             r"E[\Theta'(u_t)\, \Theta'(u_s)]",
             Result("slope of the step"),
             (
                 Step(
                     Multiply(sp.Integer(4)),
                     tidy(sign.derivative_dual(PAIR)),
-                    "Its point mass is twice as large.",
+                    "Four times.",
                     r"E[\operatorname{sign}'(u_t)\, \operatorname{sign}'(u_s)]",
                 ),
             ),
@@ -101,7 +214,8 @@ def _sign() -> tuple[Lemma, ...]:
 def relu_lemmas() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import PAIR, by_price, mean, normal, tidy
+    from derivations.kernels.engine import by_price, mean
+    from derivations.kernels.gaussian_pair import PAIR, normal, tidy
     from derivations.proof import Result
     from theory.kernels import KERNELS
     from theory.symbols import q11, u_t
@@ -130,7 +244,8 @@ def relu_lemmas() -> tuple[Lemma, ...]:
 def _leaky() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import PAIR, by_price, mean, normal, tidy
+    from derivations.kernels.engine import by_price, mean
+    from derivations.kernels.gaussian_pair import PAIR, normal, tidy
     from derivations.proof import Add, Lemma, Multiply, Result, Step
     from theory.kernels import KERNELS
     from theory.symbols import q11, slope, u_t
@@ -159,6 +274,21 @@ def _leaky() -> tuple[Lemma, ...]:
                 ),
             ),
         ),
+        Lemma(
+            "mean slope of leaky ReLU",
+            "The same derivative of one sample.",
+            "P(u_t > 0)",
+            Result("mean of the step"),
+            (
+                Step(Multiply(1 - slope), (1 - slope) / 2, "The jumping term."),
+                Step(
+                    Add(slope),
+                    sp.expand(leaky.derivative_mean(PAIR.u, slope=slope)),
+                    "And the other.",
+                    r"E[\varphi'(u_t)]",
+                ),
+            ),
+        ),
         *mean(
             "mean of leaky ReLU",
             "The two half lines.",
@@ -182,7 +312,8 @@ def _leaky() -> tuple[Lemma, ...]:
 def _absolute() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import PAIR, by_price, mean, normal, tidy
+    from derivations.kernels.engine import by_price, mean
+    from derivations.kernels.gaussian_pair import PAIR, normal, tidy
     from derivations.proof import Result
     from theory.kernels import KERNELS
     from theory.symbols import q11, u_t
@@ -211,7 +342,9 @@ def _absolute() -> tuple[Lemma, ...]:
 def _hard_tanh() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import SolveFromZero, joint, mean, normal
+    from derivations.kernels.engine import mean
+    from derivations.kernels.gaussian_pair import joint, normal
+    from derivations.kernels.operations import SolveFromZero
     from derivations.proof import Evaluate, Lemma, Result, Step
     from theory.symbols import corner, far_corner, q11, q12, q22, r, u_t
 
@@ -234,6 +367,15 @@ def _hard_tanh() -> tuple[Lemma, ...]:
                 (corner(q12), joint(one, one)),
                 (far_corner(q12), joint(one, -one)),
             ),
+        ),
+        Lemma(
+            "mean of hard tanh",
+            "The three pieces of an odd function.",
+            r"E[\varphi(u_t)]",
+            sp.Integral(normal(u_t, q11), (u_t, 1, sp.oo))
+            + sp.Integral(u_t * normal(u_t, q11), (u_t, -1, 1))
+            - sp.Integral(normal(u_t, q11), (u_t, -sp.oo, -1)),
+            (Step(Evaluate(), sp.S.Zero, "They cancel."),),
         ),
         *mean(
             "probability of the linear piece",

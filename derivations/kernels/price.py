@@ -20,7 +20,7 @@ def prove() -> Proof:
 def _density() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.engine import DETERMINANT, joint, normal
+    from derivations.kernels.gaussian_pair import DETERMINANT, joint, normal
     from derivations.proof import Evaluate, Lemma, Result, Step, Substitute
     from theory.symbols import density, m1, m2, q11, q12, q22, u_s, u_t
 

@@ -31,6 +31,8 @@ def objection(outcome: sp.Basic, stated: sp.Basic, rules: Rules) -> str | None:
             return f"{len(outcome)} components, {len(stated)} stated"
         parts = (objection(a, b, rules) for a, b in zip(outcome, stated, strict=True))
         return next((part for part in parts if part), None)
+    if outcome == stated and not stated.has(sp.zoo, sp.nan):
+        return None
     plain = {old: new for old, new in rules if is_plain(old)}
     outcome, stated = outcome.xreplace(plain), stated.xreplace(plain)
     failure = _objection_in_numbers(outcome, stated)
@@ -52,8 +54,8 @@ def _objection_in_numbers(outcome: sp.Basic, stated: sp.Basic) -> str | None:
     if any(not side.is_commutative or side.has(*OPAQUE) for side in (outcome, stated)):
         return None
     sides = [side.doit(integrals=False) for side in (outcome, stated)]
-    for point in _rational_points(sp.Tuple(*sides)):
-        left, right = (_number(side, point) for side in sides)
+    for point in rational_points(sp.Tuple(*sides)):
+        left, right = (number(side, point) for side in sides)
         if not abs(left - right) <= AGREEMENT * (1 + abs(right)):
             where = ", ".join(f"{symbol} = {value}" for symbol, value in point.items())
             return (
@@ -63,7 +65,7 @@ def _objection_in_numbers(outcome: sp.Basic, stated: sp.Basic) -> str | None:
     return None
 
 
-def _rational_points(expression: sp.Basic) -> Iterator[dict[sp.Symbol, sp.Rational]]:
+def rational_points(expression: sp.Basic) -> Iterator[dict[sp.Symbol, sp.Rational]]:
     """Points of the domains in the glossary, for all free symbols."""
     symbols = sorted(expression.free_symbols, key=str)
     for seed in range(POINTS):
@@ -75,7 +77,7 @@ def _rational_points(expression: sp.Basic) -> Iterator[dict[sp.Symbol, sp.Ration
         yield point
 
 
-def _number(side: sp.Basic, point: Mapping[sp.Symbol, sp.Rational]) -> Any:
+def number(side: sp.Basic, point: Mapping[sp.Symbol, sp.Rational]) -> Any:
     """The value of an expression there, not a number where it has none."""
     if side.has(sp.zoo, sp.nan):
         return mpmath.nan
@@ -135,7 +137,7 @@ def summed(total: sp.Sum) -> sp.Basic:
 def _simplified(difference: sp.Basic) -> sp.Basic:
     """0 if the difference is seen to vanish in some form, else what is left of it."""
     rest = _as_function_of_symbols(difference)
-    if any(not abs(_number(rest, point)) <= AGREEMENT for point in _rational_points(rest)):
+    if any(not abs(number(rest, point)) <= AGREEMENT for point in rational_points(rest)):
         return rest
     for form in FORMS:
         if form(rest) == 0:

@@ -26,8 +26,8 @@ class Proof:
     theorem: Theorem
     lemmas: tuple[Lemma, ...]
 
-    def verify(self) -> None:
-        """Check every step and every prediction; raise ``ProofError`` at the first that fails."""
+    def conclusions(self) -> dict[str, sp.Basic]:
+        """What each lemma ends in, every step checked; raises ``ProofError`` at one that fails."""
         results: dict[str, sp.Basic] = {}
         for lemma in self.lemmas:
             if lemma.name in results:
@@ -35,6 +35,11 @@ class Proof:
             results[lemma.name], failure = _outcome(resolved(lemma, results))
             if failure:
                 raise ProofError(f"{self.theorem.id}, lemma {lemma.name!r}, {failure}")
+        return results
+
+    def verify(self) -> None:
+        """Check every step and every prediction; raise ``ProofError`` at the first that fails."""
+        results = self.conclusions()
         for row in self.theorem.rows:
             lemma = self._ending_in(row.quantity)
             prediction = row.value(lemma.terms)
