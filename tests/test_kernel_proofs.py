@@ -259,7 +259,9 @@ def test_entry_that_objects_fails_its_proof():
     proof = PROOFS["kernel-gelu"]
     mean, slope, dual, derivative = proof.entries[0].ends
     swapped = replace(proof.entries[0], ends=(slope, mean, dual, derivative))
-    with pytest.raises(ProofError, match="lemma 'mean slope of GELU' does not end in mean of gelu"):
+    with pytest.raises(
+        ProofError, match="lemma 'mean slope of the gate' does not end in mean of gelu"
+    ):
         replace(proof, entries=(swapped,)).verify()
 
 

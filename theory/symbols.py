@@ -196,8 +196,9 @@ kolmogorov = _function("f_K", "f_K", "> 0", "density of the Kolmogorov distribut
 origin = _function("p_0", "p_0", "> 0", "density of a pair at 0, given the covariance")
 edge_t = _function("e_t", "e_t", "> 0", "E[exp(u_s) below 0] where u_t = 0, times its density")
 edge_s = _function("e_s", "e_s", "> 0", "E[exp(u_t) below 0] where u_s = 0, times its density")
-crossing = _function("kappa", r"\kappa", "real", "curvature of two kinks, given the covariance")
-bending = _function("kappa_1", r"\kappa_1", "real", "curvature of one kink, given the covariance")
+tilt_t = _function("xi_t", r"\xi_t", "real", "minus the slope of log p in m_1")
+tilt_s = _function("xi_s", r"\xi_s", "real", "minus the slope of log p in m_2")
+bending = _function("kappa", r"\kappa", "real", "curvature of one kink, given the covariance")
 moved_variance = _function("variance", r"\sigma^2", "> 0", "variance of the outputs f + eta g")
 
 

@@ -16,7 +16,7 @@ from sympy.core.function import AppliedUndef
 
 from derivations.kernels.averages import averaged
 from derivations.kernels.gaussian_pair import DETERMINANT, ROOT
-from derivations.proof import Lemma, Proof, ProofError, objection
+from derivations.proof import Proof, ProofError, objection
 from derivations.proof.equality import DIGITS, number, rational_points
 from derivations.proof.lemma import resolved
 from theory.families.kernel import DoesNotExist
@@ -169,13 +169,20 @@ class KernelProof(Proof):
                 raise ProofError(f"{self.theorem.id}: {failure}")
 
     def ends(self) -> Conclusions:
-        """What the lemmas end in, with the named functions of the covariance written out."""
-        ends = self.conclusions()
+        """What the lemmas end in, with the named functions written out."""
+        ends, named = self.conclusions(), dict[Any, tuple[tuple[sp.Basic, ...], sp.Basic]]()
+
+        def written_out(expression: sp.Basic) -> sp.Basic:
+            for function, (symbols, value) in named.items():
+                expression = expression.replace(function, _called(symbols, value))
+            return expression
+
         for lemma in self.lemmas:
-            for function, value in _named(resolved(lemma, ends)):
-                for name, end in ends.items():
-                    ends[name] = end.replace(function, lambda c, value=value: value.subs(q12, c))
-        return ends
+            for old, new in resolved(lemma, ends).given:
+                if isinstance(old, AppliedUndef) and old.func not in named:
+                    assert isinstance(new, sp.Basic)
+                    named[old.func] = old.args, written_out(new)
+        return {name: written_out(end) for name, end in ends.items()}
 
     def to_text(self) -> str:
         places = self._where_to_find("  - {}")
@@ -198,8 +205,6 @@ class KernelProof(Proof):
             )
 
 
-def _named(lemma: Lemma) -> Iterator[tuple[Any, sp.Basic]]:
-    for old, new in lemma.given:
-        if isinstance(old, AppliedUndef) and old.args == (q12,):
-            assert isinstance(new, sp.Basic)
-            yield old.func, new
+def _called(symbols: tuple[sp.Basic, ...], value: sp.Basic) -> Callable[..., sp.Basic]:
+    """The function of these symbols that has this value."""
+    return lambda *at: value.subs(dict(zip(symbols, at, strict=True)), simultaneous=True)

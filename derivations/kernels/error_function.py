@@ -33,7 +33,7 @@ def prove() -> Proof:
         (
             Entry(
                 "erf",
-                ("mean of erf", "mean slope of erf", "erf", "derivative of erf"),
+                ("mean of the noisy sign", "mean slope of erf", "erf", "derivative of erf"),
                 parameters=(("scale", scale),),
             ),
             Entry(
@@ -332,12 +332,6 @@ def _erf_means() -> tuple[Lemma, ...]:
         return Lemma(name, opening, written, Result(source), (step,))
 
     return (
-        scaled(
-            "mean of erf",
-            "mean of the noisy sign",
-            r"E[\varphi(u_t)]",
-            sp.sympify(erf.mean(PAIR.u, scale=scale)),
-        ),
         scaled(
             "mean slope of erf",
             "mean slope of the noisy sign",

@@ -15,7 +15,7 @@ def prove() -> Proof:
     """From the second derivatives, Gaussians and their changes with the variance, upwards."""
     from derivations.kernels.entries import Entry, KernelProof
 
-    entry = Entry("gelu", ("mean of GELU", "mean slope of GELU", "GELU", "derivative of GELU"))
+    entry = Entry("gelu", ("mean of GELU", "mean slope of the gate", "GELU", "derivative of GELU"))
     return KernelProof(GELU_KERNELS, (*noise_lemmas(), *gated_lemmas(), *_unit_noise()), (entry,))
 
 
@@ -146,7 +146,9 @@ def _unit_noise() -> tuple[Lemma, ...]:
 
     gelu = KERNELS["gelu"]
 
-    def unit(name: str, gate: str, written: str, value: sp.Basic) -> Lemma:
+    def unit(
+        name: str, gate: str, written: str, value: sp.Basic, noises: tuple[sp.Symbol, ...]
+    ) -> Lemma:
         return Lemma(
             name,
             r"GELU is the case $\varsigma = 1$.",
@@ -154,7 +156,7 @@ def _unit_noise() -> tuple[Lemma, ...]:
             Result(gate),
             (
                 Step(
-                    Substitute(((S_t, sp.S.One), (S_s, sp.S.One))),
+                    Substitute(tuple((noise, sp.S.One) for noise in noises)),
                     tidy(sp.sympify(value)),
                     "Unit noise.",
                     rf"{written}_{{\varsigma = 1}}",
@@ -167,19 +169,14 @@ def _unit_noise() -> tuple[Lemma, ...]:
 
     slope = r"\varphi'"
     return (
-        unit("mean of GELU", "mean of the gate", r"E[\varphi(u_t)]", gelu.mean(PAIR.u)),
-        unit(
-            "mean slope of GELU",
-            "mean slope of the gate",
-            r"E[\varphi'(u_t)]",
-            gelu.derivative_mean(PAIR.u),
-        ),
-        unit("GELU", "gate", two(r"\varphi"), gelu.dual(PAIR)),
+        unit("mean of GELU", "mean of the gate", r"E[\varphi(u_t)]", gelu.mean(PAIR.u), (S_t,)),
+        unit("GELU", "gate", two(r"\varphi"), gelu.dual(PAIR), (S_t, S_s)),
         unit(
             "derivative of GELU",
             "derivative of the gate",
             two(slope),
             gelu.derivative_dual(PAIR),
+            (S_t, S_s),
         ),
     )
 

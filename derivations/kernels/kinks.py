@@ -70,11 +70,11 @@ def _two_kinks() -> tuple[Lemma, ...]:
     import sympy as sp
 
     from derivations.kernels.gaussian_pair import DETERMINANT, joint
-    from derivations.proof import Evaluate, Lemma, Step
+    from derivations.proof import Evaluate, Lemma, Result, Step, Substitute
     from theory.symbols import (
         bend_s,
         bend_t,
-        crossing,
+        density,
         jump_s,
         jump_t,
         kink_s,
@@ -84,42 +84,72 @@ def _two_kinks() -> tuple[Lemma, ...]:
         q11,
         q12,
         q22,
+        tilt_s,
+        tilt_t,
+        u_s,
+        u_t,
     )
 
-    p = joint(kink_t - m1, kink_s - m2)
-    x = (q22 * (m1 - kink_t) - q12 * (m2 - kink_s)) / DETERMINANT
-    y = (q11 * (m2 - kink_s) - q12 * (m1 - kink_t)) / DETERMINANT
-    both = (bend_t - jump_t * x) * (bend_s - jump_s * y) + jump_t * jump_s * q12 / DETERMINANT
+    where = (kink_t, kink_s, m1, m2, q11, q22, q12)
+    p, x, y = density(*where), tilt_t(*where), tilt_s(*where)
+    given = (
+        (p, Result("density at two kinks")),
+        (x, (q22 * (m1 - kink_t) - q12 * (m2 - kink_s)) / DETERMINANT),
+        (y, (q11 * (m2 - kink_s) - q12 * (m1 - kink_t)) / DETERMINANT),
+    )
+    slopes = {
+        "by the first mean": (sp.Derivative(p, m1), -x * p),
+        "by the second mean": (sp.Derivative(p, m2), -y * p),
+        "by both means": (sp.Derivative(p, m1, m2), (x * y + q12 / DETERMINANT) * p),
+    }
+    first, second, both = (slope for slope, _ in slopes.values())
     return (
         Lemma(
-            "curvature of two kinks",
-            r"At a kink $\tau$ the slope grows by $b$ and the function by $h$: there "
-            r"$\varphi''$ is $b$ times a point mass and $h$ times its derivative. The mean of "
-            "a product of two point masses is the density of the pair at the kinks, and that "
-            "of their derivatives its derivative by the means.",
+            "density at two kinks",
+            "Of the pair.",
             None,
-            bend_t * bend_s * p
-            + jump_t * bend_s * sp.Derivative(p, m1)
-            + bend_t * jump_s * sp.Derivative(p, m2)
-            + jump_t * jump_s * sp.Derivative(p, m1, m2),
-            (Step(Evaluate(), both * p, "Differentiate.", r"\kappa(q_{12})"),),
+            joint(u_t - m1, u_s - m2),
+            (
+                Step(
+                    Substitute(((u_t, kink_t), (u_s, kink_s))),
+                    joint(kink_t - m1, kink_s - m2),
+                    "At the kinks.",
+                    "p",
+                ),
+            ),
+        ),
+        *(
+            Lemma(
+                name,
+                r"The density $p$ of the pair at two kinks $\tau_t$ and $\tau_s$ moves along.",
+                None,
+                slope,
+                (Step(Evaluate(), value, "Differentiate."),),
+                given=tuple(rule for rule in given if value.has(rule[0])),
+            )
+            for name, (slope, value) in slopes.items()
         ),
         Lemma(
-            "second derivative",
-            "By Price's theorem twice it is the second derivative of the kernel in the "
-            "covariance; summed over all pairs of kinks, one for each sample, it is that of any "
-            "piecewise linear function. A line adds nothing.",
-            r"\kappa(q_{12})",
-            both * p,
+            "curvature of two kinks",
+            r"At a kink the slope grows by $b$ and the function by $h$: there $\varphi''$ is $b$ "
+            r"times a point mass and $h$ times its derivative. The mean of a product of two point "
+            "masses is $p$, and a derivative of a point mass is one by the mean. Summed over "
+            "all pairs of kinks, one for each sample, it is the second derivative of the kernel "
+            "in the covariance, by Price's theorem twice; a line adds nothing.",
+            r"E[\varphi''(u_t)\, \varphi''(u_s)]",
+            bend_t * bend_s * p
+            + jump_t * bend_s * first
+            + bend_t * jump_s * second
+            + jump_t * jump_s * both,
             (
                 Step(
                     Evaluate(),
-                    crossing(q12),
-                    "A name.",
-                    r"E[\varphi''(u_t)\, \varphi''(u_s)]",
+                    (bend_t - jump_t * x) * (bend_s - jump_s * y) * p
+                    + jump_t * jump_s * q12 / DETERMINANT * p,
+                    "Insert.",
                 ),
             ),
-            given=((crossing(q12), both * p),),
+            given=tuple((slope, Result(name)) for name, (slope, _) in slopes.items()),
         ),
     )
 
@@ -214,7 +244,7 @@ def _one_kink() -> tuple[Lemma, ...]:
     from theory.symbols import bend_s, bend_t, bending, jump_s, jump_t, kink_s, kink_t, q12, r
 
     pairs = ((kink_s, kink_t), (bend_s, bend_t), (jump_s, jump_t))
-    one = _two_kinks()[0].steps[-1].states.subs(dict(pairs))
+    one = _two_kinks()[-1].steps[-1].states.subs(dict(pairs))
     start, flat = (value * value.xreplace(OTHER) for value in (_mean(), _mean_slope()))
     slope = flat + sp.Integral(bending(r), (r, 0, q12))
     dual = start + q12 * flat + sp.Integral((q12 - r) * bending(r), (r, 0, q12))
@@ -232,11 +262,11 @@ def _one_kink() -> tuple[Lemma, ...]:
         Lemma(
             "curvature of one kink",
             "The same kink for both samples.",
-            r"\kappa(q_{12})",
+            r"E[\varphi''(u_t)\, \varphi''(u_s)]",
             Result("curvature of two kinks"),
             (
-                Step(Substitute(pairs), one, "One kink.", r"\kappa_1(q_{12})"),
-                Step(Evaluate(), bending(q12), "A name.", r"\kappa_1(q_{12})"),
+                Step(Substitute(pairs), one, "One kink.", r"E[\varphi''(u_t)\, \varphi''(u_s)]"),
+                Step(Evaluate(), bending(q12), "A name."),
             ),
             given=((bending(q12), one),),
         ),
@@ -280,7 +310,7 @@ by $h_i$, at the kinks $\tau_i$, and let $(u_t, u_s)$ be a Gaussian pair. Then
   E[\varphi(u_t)\, \varphi(u_s)] = E\varphi(u_t)\, E\varphi(u_s) + q_{12}\, E\varphi'(u_t)\,
   E\varphi'(u_s) + \sum_{i, j} \int_0^{q_{12}} (q_{12} - r)\, \kappa_{ij}(r)\, dr,
 \]
-where $\kappa_{ij}$ is the result of the first lemma for the kinks $\tau_i$ and $\tau_j$: for a
+where $\kappa_{ij}$ is the curvature of the proof for the kinks $\tau_i$ and $\tau_j$: for a
 continuous $\varphi$, $b_i b_j$ times the density of the pair there.""",
     assumptions=(
         PRICE,

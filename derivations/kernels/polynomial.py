@@ -47,26 +47,27 @@ def _entries() -> tuple[Entry, ...]:
 def _taylor() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.kernels.operations import Differentiate
+    from derivations.kernels.operations import SolveFromZero
     from derivations.proof import Evaluate, Lemma, Step
     from theory.symbols import power, q12, u_s, u_t
 
+    term = q12**power / sp.factorial(power)
     return (
         Lemma(
             "Taylor's formula",
             r"By Price's theorem, $m$ times, the derivative of order $m$ in the covariance is "
             r"$E[\varphi^{(m)}(u_t)\, \varphi^{(m)}(u_s)]$. For a polynomial it vanishes above the "
             "degree: the kernel is the sum of the terms of Taylor's formula, with coefficients "
-            r"$E[\varphi^{(m)}(u_t)]\, E[\varphi^{(m)}(u_s)]$. The derivative moves each term to "
-            r"the one before it, as $\varphi \mapsto \varphi'$ does.",
-            r"\frac{q_{12}^m}{m!}",
-            q12**power / sp.factorial(power),
+            r"$E[\varphi^{(m)}(u_t)]\, E[\varphi^{(m)}(u_s)]$. An integral over the covariance "
+            "moves each term to the next.",
+            r"\frac{\partial}{\partial q_{12}} \frac{q_{12}^m}{m!}",
+            q12 ** (power - 1) / sp.factorial(power - 1),
             (
                 Step(
-                    Differentiate(q12),
-                    q12 ** (power - 1) / sp.factorial(power - 1),
-                    "Differentiate.",
-                    r"\frac{\partial}{\partial q_{12}} \frac{q_{12}^m}{m!}",
+                    SolveFromZero(q12, sp.S.Zero, term),
+                    term,
+                    "Integrate from 0.",
+                    r"\frac{q_{12}^m}{m!}",
                 ),
             ),
         ),
@@ -90,7 +91,14 @@ def _moments() -> tuple[Lemma, ...]:
     import sympy as sp
 
     from derivations.kernels.gaussian_pair import LINE, normal
-    from derivations.proof import DropTotalDerivatives, Evaluate, Lemma, Result, Step
+    from derivations.proof import (
+        DropTotalDerivatives,
+        Evaluate,
+        Lemma,
+        Result,
+        Step,
+        Substitute,
+    )
     from theory.symbols import density, m1, power, q11, u_t
 
     p, line = density(u_t), (u_t, *LINE)
@@ -99,12 +107,26 @@ def _moments() -> tuple[Lemma, ...]:
     written = r"-q_{11} \int u_t^m\, p'(u_t)\, du_t"
     return (
         Lemma(
-            "slope of the density",
+            "density",
             "Of one sample.",
+            None,
+            normal(u_t, q11),
+            (
+                Step(
+                    Substitute(((u_t, u_t - m1),)),
+                    normal(u_t, q11, m1),
+                    "With the mean.",
+                    "p(u_t)",
+                ),
+            ),
+        ),
+        Lemma(
+            "slope of the density",
+            "It decays.",
             "p'(u_t)",
             sp.Derivative(p, u_t),
             (Step(Evaluate(), -(u_t - m1) / q11 * p, "Differentiate."),),
-            given=((p, normal(u_t, q11, m1)),),
+            given=((p, Result("density")),),
         ),
         Lemma(
             "moments, one side",
@@ -145,7 +167,7 @@ def _hermite() -> tuple[Lemma, ...]:
     import sympy as sp
 
     from derivations.kernels.gaussian_pair import joint, normal
-    from derivations.kernels.operations import Differentiate, IntegrateGaussian
+    from derivations.kernels.operations import Differentiate, IntegrateGaussian, SolveFromZero
     from derivations.proof import Lemma, Multiply, Result, Step
     from theory.symbols import m1, omega, q11, q12, rate, u_s, u_t
 
@@ -162,14 +184,15 @@ def _hermite() -> tuple[Lemma, ...]:
             "Hermite polynomials",
             r"$\mathrm{He}_n(x)$ is $n!$ times the coefficient of $\nu^n$ in $g_\nu(x) = "
             r"e^{\nu x - \nu^2/2}$.",
-            r"g_\nu(u_t)",
-            of_t,
+            r"\nu g_\nu(u_t)",
+            rate * of_t,
             (
                 Step(
-                    Differentiate(u_t),
-                    rate * of_t,
-                    r"So $\mathrm{He}_n' = n\, \mathrm{He}_{n-1}$.",
-                    r"g_\nu'(u_t)",
+                    SolveFromZero(u_t, generating(sp.S.Zero, rate), of_t),
+                    of_t,
+                    r"It is the derivative of $g_\nu$: so $\mathrm{He}_n' = n\, "
+                    r"\mathrm{He}_{n-1}$.",
+                    r"g_\nu(u_t)",
                 ),
             ),
         ),

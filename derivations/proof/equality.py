@@ -170,6 +170,8 @@ FORMS = (
     sp.expand,
     lambda e: sp.expand(e.rewrite(sp.asin)),
     _split_roots,
+    lambda e: sp.expand(sp.together(e).as_numer_denom()[0]),
+    lambda e: sp.expand(sp.expand(e).rewrite(sp.exp)),
     lambda e: sp.simplify(sp.gammasimp(e)),
     lambda e: sp.simplify(e.rewrite(sp.asin)),
 )
