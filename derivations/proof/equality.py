@@ -78,14 +78,14 @@ def rational_points(expression: sp.Basic) -> Iterator[dict[sp.Symbol, sp.Rationa
 
 
 def number(side: sp.Basic, point: Mapping[sp.Symbol, sp.Rational]) -> Any:
-    """The value of an expression there, not a number where it has none."""
+    """The value of an expression there, not a number where mpmath has none."""
     if side.has(sp.zoo, sp.nan):
         return mpmath.nan
     with mpmath.workdps(DIGITS + 5):
         values = [mpmath.mpf(int(value.p)) / int(value.q) for value in point.values()]
         try:
             return mpmath.mpmathify(sp.lambdify(list(point), side, "mpmath")(*values))
-        except ZeroDivisionError:
+        except (ZeroDivisionError, NameError):
             return mpmath.nan
 
 
