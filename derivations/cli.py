@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _guarded(command: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
-    from theory.errors import DescriptionError, OutOfRegime
+    from theory.errors import DescriptionError, NotConverged, OutOfRegime
 
     try:
         status = command(options)
@@ -40,10 +40,16 @@ def _guarded(command: Callable[[argparse.Namespace], int], options: argparse.Nam
         print(f"fisherfield: {problem}", file=sys.stderr)
         return 2
     except OutOfRegime as problem:
-        print(f"fisherfield: out of regime: {problem}", file=sys.stderr)
-        if getattr(options, "json", False):
-            _print_json({"regime": "out of regime", "reason": str(problem)})
-        return 3
+        return _without_result("out of regime", problem, options)
+    except NotConverged as problem:
+        return _without_result("not converged", problem, options)
+
+
+def _without_result(why: str, problem: ArithmeticError, options: argparse.Namespace) -> int:
+    print(f"fisherfield: {why}: {problem}", file=sys.stderr)
+    if getattr(options, "json", False):
+        _print_json({"regime": why, "reason": str(problem)})
+    return 3
 
 
 def _parser() -> Parser:

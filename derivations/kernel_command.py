@@ -12,7 +12,7 @@ from theory.errors import DescriptionError
 if TYPE_CHECKING:
     from theory.activations import Activation
     from theory.gaussian import Quantity
-    from theory.pair import Given
+    from theory.pair import Given, Pair
 
 CORRELATIONS = {
     "c": "correlation c",

@@ -14,3 +14,7 @@ class NotCovered(DescriptionError):
 
 class OutOfRegime(ArithmeticError):
     """An assumption of the theory fails at these values, so there is no prediction."""
+
+
+class NotConverged(ArithmeticError):
+    """A number was not found to the accuracy asked for, so there is none."""

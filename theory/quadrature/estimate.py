@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from theory.errors import OutOfRegime
+from theory.errors import NotConverged, OutOfRegime
 from theory.mathematics import FLOATS, Number
 
 TOLERANCE = 1e-12
 SAFETY, ROUNDINGS = 4, 32
-
-
-class NotConverged(ArithmeticError):
-    """The quadrature did not reach its tolerance: says the last gap."""
 
 
 class Estimate(NamedTuple):
