@@ -182,17 +182,23 @@ def measure(options: argparse.Namespace) -> int:
         progress=sys.stderr.isatty(),
     )
     sizes = {"width": options.width, "samples": options.samples, "seeds": options.seeds}
-    statistics = {
-        name: None
-        if one is None
-        else {
-            "mean": one.mean,
-            "standard_error": one.standard_error,
-            "values": list(one.values),
-        }
-        for name, one in measured.items()
+    return _show({"network": network.describe()} | sizes | _plain(measured), options.json)
+
+
+def _plain(measured: Any) -> Any:
+    """Measurements as tables of numbers, in tables and lists of them."""
+    match measured:
+        case dict():
+            return {name: _plain(one) for name, one in measured.items()}
+        case list():
+            return [_plain(one) for one in measured]
+        case None:
+            return None
+    return {
+        "mean": measured.mean,
+        "standard_error": measured.standard_error,
+        "values": list(measured.values),
     }
-    return _show({"network": network.describe()} | sizes | statistics, options.json)
 
 
 def _load(path: str) -> Any:

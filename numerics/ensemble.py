@@ -18,9 +18,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from numerics.fisher import linear_gram, output_kernels, through_last_layer
+from numerics.fisher import linear_grams, output_kernels, total
 from numerics.network import Parameters, draw_inputs, draw_parameters, propagate
-from numerics.observables import OBSERVABLES
+from numerics.observables import observed, split_name
+from numerics.outputs import through_last_layer
 from numerics.spectrum import measure_gram
 from theory.architecture import DescriptionError, Network, NoNormalization
 
@@ -29,6 +30,9 @@ SEED_BASE = 20191208
 
 MEMORY_BUDGET = 16 * 2**30
 """Bytes that one measurement may use."""
+
+COUPLED_ARRAYS = 5
+"""Arrays of C N B M numbers that are held at once where batches of B samples couple."""
 
 T = TypeVar("T")
 
@@ -45,9 +49,10 @@ def block_size(width: int) -> int:
 def block_stream(network: Network, width: int, samples: int, block: int) -> np.random.Generator:
     """The random numbers of one block, keyed by the network with linear outputs.
 
-    Networks that differ in the last layer's map alone share their samples.
+    Networks that differ in the last layer's map or the loss alone share their samples.
     """
-    key = json.dumps(replace(network, last=NoNormalization()).describe(), sort_keys=True)
+    linear = replace(network, last=NoNormalization(), loss="mse")
+    key = json.dumps(linear.describe(), sort_keys=True)
     words = np.frombuffer(hashlib.sha256(key.encode()).digest(), dtype=np.uint32)
     entropy = [SEED_BASE, *(int(word) for word in words), samples, width, block]
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy)))
@@ -108,14 +113,17 @@ def measure(
     inputs: np.ndarray | None = None,
     memory_budget: int = MEMORY_BUDGET,
     progress: bool = False,
-) -> dict[str, Measurement | None]:
+) -> dict[str, Any]:
     r"""Measure the Fisher statistics of random networks at width M on N samples.
 
     ``seeds``: the indices of the networks in the ensemble's stream, or how many of the first.
     ``inputs`` of shape (N, M_0) replace the Gaussian ones. Keys: ``kappa1``, ``kappa2`` and
-    ``uniform_mode`` of the linear outputs; ``mean_eigenvalue``, ``second_moment``, ``top_mean`` (of
-    the C largest), ``largest_eigenvalue`` behind the last layer's map; ``alignment`` (degrees; None
-    behind a map).
+    ``uniform_mode`` of the linear outputs, with a ``batch_size`` ``kappa3`` and ``contrast_mode``
+    too (None where one batch holds all samples); ``mean_eigenvalue``, ``second_moment``,
+    ``top_mean`` (of the C largest), ``largest_eigenvalue`` behind the last layer's map or the
+    softmax of the loss; ``alignment`` (degrees; None behind a map). ``groups``: for each parameter
+    group the means [K_1, K_2] or [K_1, K_2, K_3] of its part of the linear outputs' kernel, in
+    units of K: the groups' sum is alpha M kappa_a.
 
     Raises ``DescriptionError`` for meaningless input, or if the memory would exceed the budget.
 
@@ -142,11 +150,18 @@ def measure(
     merged: dict[int, dict[str, Any]] = {}
     for part in over_blocks(one_block, [(block,) for block in wanted], "networks", progress):
         merged |= part
-    columns = {name: [merged[index][name] for index in indices] for name in merged[indices[0]]}
-    return {
-        name: None if None in values else Measurement(tuple(map(float, values)))
-        for name, values in columns.items()
-    }
+    measured: dict[str, Any] = _measurements([merged[index] for index in indices])
+    return measured
+
+
+def _measurements(values: list[Any]) -> Any:
+    """The same quantity of every network, as one measurement; tables and lists entry by entry."""
+    first = values[0]
+    if isinstance(first, dict):
+        return {key: _measurements([value[key] for value in values]) for key in first}
+    if isinstance(first, list):
+        return [_measurements(list(entries)) for entries in zip(*values, strict=True)]
+    return None if None in values else Measurement(tuple(map(float, values)))
 
 
 @contextmanager
@@ -171,13 +186,12 @@ def _measure_one(
     position: int,
 ) -> dict[str, Any]:
     one = slice(position, position + 1)
-    single = Parameters(
-        tuple(W[one] for W in parameters.weights), tuple(b[one] for b in parameters.biases)
-    )
-    run = propagate(network, single, drawn[one] if inputs is None else inputs)
-    K = linear_gram(network, single, run)
+    run = propagate(network, parameters.of(one), drawn[one] if inputs is None else inputs)
+    grams = linear_grams(network, run)
+    K = total(grams)
     mapped = through_last_layer(network, run.linear_outputs, K)
-    return measure_gram(network, K[0], mapped[0], width)
+    groups = {group: part[0] for group, part in grams.items()}
+    return measure_gram(network, K[0], groups, mapped[0], width)
 
 
 def check_size(network: Network, width: int, samples: int, budget: int = MEMORY_BUDGET) -> None:
@@ -185,10 +199,15 @@ def check_size(network: Network, width: int, samples: int, budget: int = MEMORY_
     if isinstance(samples, bool) or not hasattr(samples, "__index__") or samples < 2:
         raise DescriptionError(f"samples must be a whole number of at least 2, {samples!r} given")
     widths = network.widths(width)
+    batch = network.batch(samples)
     count, C = block_size(width), network.outputs
     weights = count * sum(into * out for into, out in pairwise(widths))
+    normalized = 1 if network.weights == "plain" else 3
     passes = (2 * sum(widths) + 2 * C * max(widths[1:])) * samples
-    need = 8 * _workers() * (weights + passes + 4 * (C * samples) ** 2)
+    if any(scheme.over == "samples" for scheme in network.layers or ()):
+        passes += COUPLED_ARRAYS * C * samples * batch * max(widths[1:])
+    grams = 4 + len(network.parameter_groups(width))
+    need = 8 * _workers() * (normalized * weights + passes + grams * (C * samples) ** 2)
     if need > budget:
         raise DescriptionError(
             f"width {width}, {samples} samples and {C} outputs need about "
@@ -222,7 +241,8 @@ def observe(
 ) -> dict[str, np.ndarray]:
     """The named observables of every network of a block, and ``seconds``, the time it took."""
     start = time.perf_counter()
+    split = any(split_name(name)[1] for name in observables)
     with in_range(network):
-        kernels = output_kernels(network, *draw_block(network, width, samples, block))
-        values = {name: OBSERVABLES[name](kernels, network) for name in observables}
+        kernels = output_kernels(network, *draw_block(network, width, samples, block), split=split)
+        values = {name: observed(name, kernels, network) for name in observables}
     return values | {"seconds": np.array([time.perf_counter() - start])}

@@ -1,27 +1,46 @@
 r"""The Fisher matrix through its dual, from layerwise products: never P x P.
 
-With :math:`J = \partial f_k(t)/\partial\theta`, rows (k, t), the Gram matrix :math:`K = J J^T` is
+With :math:`J = \partial f_k(t)/\partial\theta`, rows (k, t), the Gram matrix :math:`K = J J^T` is,
+for plain weights and layers that do not couple samples,
 
 .. math:: K_{(k,t),(k',s)} = \sum_{l=1}^L D_k^l(t)\cdot D_{k'}^l(s)
           \left( h^{l-1}(t)\cdot h^{l-1}(s) + 1 \right),
 
-the 1 for the gradients of the biases, and :math:`F^* = K/N`.
+the 1 for the gradients of the biases, and :math:`F^* = K/N`. Where samples couple, D_k^l(t) has an
+index t' more, over which both sides are summed. Normalized weights lose, for each unit, what lies
+along their own direction; biases, scales, shifts and gains are numbers per unit, with Gram matrix
+Z Z^T.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
-from numerics.layers import operation
-from numerics.network import Forward, Parameters, backpropagate, propagate
-from theory.architecture import Network
+from numerics.hidden import collect
+from numerics.network import Forward, Parameters, Sensitivity, backpropagate, propagate
+from numerics.outputs import through_last_layer
+from theory.architecture import Network, Normalized
 
 
-def _forward_grams(network: Network, run: Forward) -> list[np.ndarray]:
-    bias = float(network.bias_gradients)
-    return [h @ h.swapaxes(-1, -2) + bias for h in run.activations]
+def parameter_groups(network: Network) -> tuple[str, ...]:
+    """The groups that have parameters, in the order of ``Network.parameter_groups``.
+
+    >>> parameter_groups(Network("relu", depth=3, sigma_w2=2))
+    ('weights', 'biases')
+    """
+    trained = any(isinstance(one, Normalized) and one.trained for one in network.layers or ())
+    present = {
+        "weights": True,
+        "biases": network.bias_gradients,
+        "scales": trained,
+        "shifts": trained,
+        "gains": network.trained_gains,
+    }
+    return tuple(group for group, there in present.items() if there)
 
 
 def dual_gram(network: Network, parameters: Parameters, inputs: np.ndarray) -> np.ndarray:
@@ -37,56 +56,162 @@ def dual_gram(network: Network, parameters: Parameters, inputs: np.ndarray) -> n
             [5., 7.]]])
     """
     run = propagate(network, parameters, inputs)
-    return through_last_layer(network, run.linear_outputs, linear_gram(network, parameters, run))
+    return through_last_layer(network, run.linear_outputs, linear_gram(network, run))
 
 
-def through_last_layer(network: Network, outputs: np.ndarray, K: np.ndarray) -> np.ndarray:
-    """A K A^T, A the derivative of the last layer's map at the linear outputs (n, C, N)."""
-    n, C, N = outputs.shape
-    jvp = operation(network.last).jvp
-
-    def along_rows(matrix: np.ndarray) -> np.ndarray:
-        tangents = matrix.reshape(n, C, N, C * N).swapaxes(2, 3)
-        mapped = jvp(network.last, outputs[:, :, None, :], tangents)
-        return mapped.swapaxes(2, 3).reshape(n, C * N, C * N)
-
-    return along_rows(along_rows(K).swapaxes(1, 2)).swapaxes(1, 2)
+def group_grams(
+    network: Network, parameters: Parameters, inputs: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The part of every parameter group in ``dual_gram``, of its shape; their sum is K."""
+    run = propagate(network, parameters, inputs)
+    return {
+        group: through_last_layer(network, run.linear_outputs, K)
+        for group, K in linear_grams(network, run).items()
+    }
 
 
-def linear_gram(network: Network, parameters: Parameters, run: Forward) -> np.ndarray:
+def linear_gram(network: Network, run: Forward) -> np.ndarray:
     """The Gram matrix of the linear outputs, shape (n, C N, C N)."""
-    grams = _forward_grams(network, run)
+    return _joined(_below(network, run, split=False)["weights"], total(_last(network, run)))
+
+
+def linear_grams(network: Network, run: Forward) -> dict[str, np.ndarray]:
+    """The part of every parameter group in ``linear_gram``, of its shape."""
+    below, last = _below(network, run, split=True), _last(network, run)
+    return {group: _joined(K, last.get(group)) for group, K in below.items()}
+
+
+def total(parts: dict[str, np.ndarray]) -> np.ndarray:
+    """The sum of the parts of all parameter groups."""
+    return reduce(np.add, parts.values())
+
+
+def _joined(below: np.ndarray, last: np.ndarray | None) -> np.ndarray:
+    n, C, N = below.shape[:3]
+    if last is not None:
+        for k in range(C):
+            below[:, k, :, k, :] += last[:, k if last.shape[1] > 1 else 0]
+    return below.reshape(n, C * N, C * N)
+
+
+def _below(network: Network, run: Forward, *, split: bool) -> dict[str, np.ndarray]:
+    """Gram matrices (n, C, N, C, N) of the layers below the output layer, by parameter group.
+
+    Not ``split``, all groups share one array, which holds their sum.
+    """
     n, C, N = run.linear_outputs.shape
-    K = np.zeros((n, C, N, C, N))
-    for k in range(C):
-        K[:, k, :, k, :] = grams[-1]
-    for l, D in backpropagate(parameters, run):
-        flat = D.reshape(n, C * N, -1)
-        for network_index in range(n):  # A @ A.T is a symmetric product, at half the operations
-            A = flat[network_index]
-            gram = grams[l - 1][network_index if grams[l - 1].ndim == 3 else ()]
-            block = (A @ A.T).reshape(C, N, C, N)
-            block *= gram[None, :, None, :]
-            K[network_index] += block
-    return K.reshape(n, C * N, C * N)
+    groups, shape = parameter_groups(network), (n, C, N, C, N)
+    if split:
+        grams = {group: np.zeros(shape) for group in groups}
+    else:
+        grams = dict.fromkeys(groups, np.zeros(shape))
+    for sensitivity in backpropagate(run):
+        l, D = sensitivity.layer, sensitivity.inner
+        affine, h = run.affines[l - 1], run.activations[l - 1]
+        gram = affine.gram(h)
+        merged = network.bias_gradients and not split and affine.directions is None
+        if merged:  # one product serves weights and biases
+            gram = gram + affine.bias_rate**2
+        if affine.directions is not None:
+            D = D * np.asarray(affine.rates)[:, None, None, None, None, :]
+            grams["weights"] -= _unit_products(collect(D, h @ affine.directions))
+        grams["weights"] += _weight_products(D, gram)
+        for group, Z in unit_gradients(network, run, sensitivity, biases=not merged):
+            grams[group] += _unit_products(Z)
+    return grams
 
 
-class OutputKernels(NamedTuple):
+def unit_gradients(
+    network: Network, run: Forward, sensitivity: Sensitivity, *, biases: bool = True
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Gradients (n, C, N, M_l) by the parameters of which a unit has one each.
+
+    Not ``biases``, theirs are left out.
+    """
+    l, D = sensitivity.layer, sensitivity.inner
+    affine = run.affines[l - 1]
+    scheme = (*(network.layers or ()), network.last)[l - 1]
+    if network.bias_gradients and biases:
+        yield "biases", affine.bias_rate * collect(D)
+    if isinstance(scheme, Normalized) and scheme.trained:
+        yield "scales", collect(sensitivity.outer, run.hidden[l - 1].normalized())
+        yield "shifts", collect(sensitivity.outer)
+    if network.trained_gains and affine.directions is not None:
+        yield "gains", collect(D, run.activations[l - 1] @ affine.directions)
+
+
+def _last(network: Network, run: Forward) -> dict[str, np.ndarray]:
+    """Gram matrices (n, 1 or C, N, N) of the output layer: an output sees its own unit alone.
+
+    One matrix where it is the same for all outputs.
+    """
+    affine, h, N = run.affines[-1], run.activations[-1], run.linear_outputs.shape[-1]
+    parts = {"weights": affine.gram(h)[:, None]}
+    if affine.directions is not None:
+        y = (h @ affine.directions).swapaxes(1, 2)
+        outer = y[..., :, None] * y[..., None, :]
+        rates = np.asarray(affine.rates)[:, :, None, None]
+        parts["weights"] = rates**2 * (parts["weights"] - outer)
+        if network.trained_gains:
+            parts["gains"] = outer
+    if network.bias_gradients:
+        parts["biases"] = np.full((1, 1, N, N), affine.bias_rate**2)
+    return parts
+
+
+def _unit_products(Z: np.ndarray) -> np.ndarray:
+    n, C, N, M = Z.shape
+    flat = Z.reshape(n, C * N, M)
+    return (flat @ flat.swapaxes(1, 2)).reshape(n, C, N, C, N)
+
+
+def _weight_products(D: np.ndarray, gram: np.ndarray) -> np.ndarray:
+    r"""The Gram matrix (n, C, N, C, N) of a layer's weights from the derivatives by its units.
+
+    .. math:: \sum_{t',s'} G_{t's'} \sum_i D_{k,i}(t, t')\, D_{k',i}(s, s')
+
+    ``gram`` G is (n, N, N), or (N, N) for all networks.
+    """
+    n, C, blocks, R, _, M = D.shape
+    N = blocks * R
+    if R == 1:  # A @ A.T is a symmetric product, at half the operations
+        products = _unit_products(D.reshape(n, C, N, M))
+        products *= np.expand_dims(gram, (-4, -2))
+        return products
+    K = np.empty((n, C, blocks, R, C, blocks, R))
+    G = np.broadcast_to(gram, (n, N, N)).reshape(n, blocks, R, blocks, R)
+    for c in range(blocks):
+        upto = c + 1
+        between = G[:, :upto, :, c].swapaxes(-1, -2)[:, None, :, None]
+        left = (between @ D[:, :, :upto]).reshape(n, C * upto * R, R * M)
+        right = D[:, :, c].reshape(n, C * R, R * M)
+        block = (left @ right.swapaxes(1, 2)).reshape(n, C, upto, R, C, R)
+        K[:, :, :upto, :, :, c] = block
+        K[:, :, c, :, :, :upto] = block.transpose(0, 4, 5, 1, 2, 3)
+    return K.reshape(n, C, N, C, N)
+
+
+@dataclass(frozen=True)
+class OutputKernels:
     r"""The kernel K of the linear outputs, split at the output weights; n networks.
 
     ``below`` (n, C, N, C, N): layers l < L, the block of outputs k and k' divided by
     :math:`|W_k^L| |W_{k'}^L|/\sigma_w^2`. It is linear in :math:`W_k^L` and in
     :math:`W_{k'}^L`, whose norms are independent of their directions and of each other.
-    ``last`` (n, N, N): the output layer, the same for each output and zero between two.
-    ``outputs`` (n, C, N): linear. ``output_gram`` (n, N, N): that of h^{L-1}, whose width is
-    ``last_width``.
+    ``last`` (n, 1 or C, N, N): the output layer, zero between two outputs.
+    ``outputs`` (n, C, N): linear. ``output_gram`` (n, N, N): that of what the output weights see of
+    h^{L-1}. They are isotropic in ``dimension`` dimensions, and Gaussian unless ``fixed_norm``,
+    where :math:`|W_k^L|^2 = \sigma_w^2` and there is nothing to average. ``groups``: the kernels
+    of each parameter group alone, if asked for.
     """
 
     below: np.ndarray
     last: np.ndarray
     outputs: np.ndarray
     output_gram: np.ndarray
-    last_width: int
+    dimension: int
+    fixed_norm: bool
+    groups: dict[str, OutputKernels]
 
     @property
     def own(self) -> np.ndarray:
@@ -96,21 +221,42 @@ class OutputKernels(NamedTuple):
     @property
     def averaged(self) -> np.ndarray:
         """The blocks (n, C, N, N) of one output, averaged over the norm of its weights."""
-        return self.own + self.last[:, None]
+        return self.own + self.last
 
 
-def output_kernels(network: Network, parameters: Parameters, inputs: np.ndarray) -> OutputKernels:
-    """The kernel before the last layer's map, split at the output weights."""
+def output_kernels(
+    network: Network, parameters: Parameters, inputs: np.ndarray, *, split: bool = False
+) -> OutputKernels:
+    """The kernel before the last layer's map, split at the output weights.
+
+    ``split``: by parameter groups as well.
+    """
     run = propagate(network, parameters, inputs)
-    grams = _forward_grams(network, run)
-    norms = np.sqrt((parameters.weights[-1] ** 2).sum(axis=1) / float(network.sigma_w2))
-    n, C, N = run.linear_outputs.shape
-    below = np.zeros((n, C, N, C, N))
-    for l, D in backpropagate(parameters, run):
-        flat = D.reshape(n, C * N, -1)
-        products = (flat @ flat.swapaxes(-1, -2)).reshape(n, C, N, C, N)
-        below += products * np.expand_dims(grams[l - 1], (-4, -2))
-    below /= norms[:, :, None, None, None] * norms[:, None, None, :, None]
-    output_gram = grams[-1] - float(network.bias_gradients)
-    last_width = run.activations[-1].shape[-1]
-    return OutputKernels(below, grams[-1], run.linear_outputs, output_gram, last_width)
+    n, _, N = run.linear_outputs.shape
+    affine, h = run.affines[-1], run.activations[-1]
+    features = affine.features(h)
+    output_gram = features @ features.swapaxes(-1, -2)
+    norms = np.sqrt((affine.W**2).sum(axis=1) / float(network.sigma_w2))
+    scale = norms[:, :, None, None, None] * norms[:, None, None, :, None]
+    dimension = h.shape[-1] - int(affine.centred)
+
+    def kernels(
+        below: np.ndarray, last: np.ndarray, groups: dict[str, OutputKernels]
+    ) -> OutputKernels:
+        fixed = affine.directions is not None
+        outputs = run.linear_outputs
+        return OutputKernels(below, last, outputs, output_gram, dimension, fixed, groups)
+
+    parts, last = _below(network, run, split=split), _last(network, run)
+    last = {group: np.broadcast_to(K, (n, K.shape[1], N, N)) for group, K in last.items()}
+    none = np.zeros((n, 1, N, N))
+    groups = {}
+    if split:
+        parts = {group: below / scale for group, below in parts.items()}
+        groups = {
+            group: kernels(below, last.get(group, none), {}) for group, below in parts.items()
+        }
+        below = total(parts)
+    else:
+        below = parts["weights"] / scale
+    return kernels(below, total(last), groups)

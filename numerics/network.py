@@ -1,111 +1,104 @@
-r"""Random networks: draw, forward, backward. A leading axis runs over n independent networks."""
+r"""Random networks: forward and backward. A leading axis runs over n independent networks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
 from numerics.activations import check_gradient, evaluate
-from numerics.layers import operation
-from theory.architecture import DescriptionError, Network, NoNormalization, NotCovered
+from numerics.hidden import Hidden, spread
+from numerics.outputs import map_outputs
+from numerics.parameters import (
+    Affine,
+    Parameters,
+    affine_layers,
+    draw_inputs,
+    draw_parameters,
+)
+from theory.architecture import Network, Normalized
 
-
-class Parameters(NamedTuple):
-    """Weights of shape (n, M_{l-1}, M_l) and biases of shape (n, M_l), for l = 1..L."""
-
-    weights: tuple[np.ndarray, ...]
-    biases: tuple[np.ndarray, ...]
+__all__ = [
+    "Forward",
+    "Parameters",
+    "Sensitivity",
+    "backpropagate",
+    "draw_inputs",
+    "draw_parameters",
+    "forward",
+    "propagate",
+]
 
 
 @dataclass(frozen=True)
 class Forward:
-    r"""One pass: activations h^0..h^{L-1} and derivatives phi'(u^1)..phi'(u^{L-1}), (n, N, M_l).
+    r"""One pass: activations h^0..h^{L-1} and derivatives phi' of the layers 1..L-1, (n, N, M_l).
 
-    ``linear_outputs`` has shape (n, C, N).
+    ``affines``: the maps of the layers 1..L; ``hidden``: the normalizations of 1..L-1, each at its
+    pre-activations. ``linear_outputs`` has shape (n, C, N).
     """
 
+    affines: tuple[Affine, ...]
+    hidden: tuple[Hidden, ...]
     activations: tuple[np.ndarray, ...]
     derivatives: tuple[np.ndarray, ...]
     linear_outputs: np.ndarray
 
 
-def draw_parameters(
-    network: Network, width: int, count: int, rng: np.random.Generator
-) -> Parameters:
-    r"""Weights of variance :math:`\sigma_w^2/M_{l-1}`, biases of variance :math:`\sigma_b^2`."""
-    widths = network.widths(width)
-    sigma_w, sigma_b = np.sqrt(float(network.sigma_w2)), np.sqrt(float(network.sigma_b2))
-    weights, biases = [], []
-    for into, out in pairwise(widths):
-        W = rng.standard_normal((count, into, out))
-        W *= sigma_w / np.sqrt(into)
-        weights.append(W)
-        biases.append(sigma_b * rng.standard_normal((count, out)))
-    return Parameters(tuple(weights), tuple(biases))
+@dataclass(frozen=True)
+class Sensitivity:
+    r"""The outputs' derivatives by one layer l, of the shape that ``numerics.hidden`` explains.
 
+    ``inner`` is :math:`\partial f_k(t)/\partial u^l(t')`, ``outer`` that by
+    :math:`\bar u^l(t')`, the argument of the activation.
+    """
 
-def draw_inputs(
-    network: Network, width: int, samples: int, count: int, rng: np.random.Generator
-) -> np.ndarray:
-    """Gaussian inputs of shape (count, N, M_0) with the network's overlaps between samples."""
-    inputs = rng.standard_normal((count, samples, network.widths(width)[0]))
-    same, different = (float(overlap) for overlap in network.input_overlaps)
-    if (same, different) == (1, 0):
-        return inputs
-    covariance = (same - different) * np.eye(samples) + different
-    try:
-        factor = np.linalg.cholesky(covariance)
-    except np.linalg.LinAlgError:
-        raise DescriptionError(
-            f"input_overlaps {list(network.input_overlaps)} are impossible for {samples} samples"
-        ) from None
-    return factor @ inputs
+    layer: int
+    inner: np.ndarray
+    outer: np.ndarray
 
 
 def propagate(network: Network, parameters: Parameters, inputs: np.ndarray) -> Forward:
     """Run the networks on inputs of shape (n, N, M_0) or (N, M_0), up to the linear outputs."""
-    network.refuse_later("a measurement")
     check_gradient(network.activation)
-    for scheme in network.layers or ():
-        if not isinstance(scheme, NoNormalization):
-            raise NotCovered(f"{scheme.kind} in a hidden layer (covered: none)")
-    activations, derivatives = [inputs], []
-    *hidden, (W, b) = zip(parameters.weights, parameters.biases, strict=True)
-    for weight, bias in hidden:
-        h, derivative = evaluate(network.activation, activations[-1] @ weight + bias[:, None, :])
+    batch = network.batch(inputs.shape[-2])
+    affines = affine_layers(network, parameters)
+    scales, shifts = iter(parameters.scales), iter(parameters.shifts)
+    activations, derivatives, hidden = [inputs], [], []
+    for scheme, affine in zip(network.layers or (), affines, strict=False):
+        numbers = (next(scales), next(shifts)) if isinstance(scheme, Normalized) else (None, None)
+        layer = Hidden.at(scheme, affine(activations[-1]), batch, *numbers)
+        h, derivative = evaluate(network.activation, layer.output())
+        hidden.append(layer)
         activations.append(h)
         derivatives.append(derivative)
-    outputs = activations[-1] @ W + b[:, None, :]
-    return Forward(tuple(activations), tuple(derivatives), outputs.swapaxes(1, 2))
+    outputs = affines[-1](activations[-1]).swapaxes(1, 2)
+    return Forward(affines, tuple(hidden), tuple(activations), tuple(derivatives), outputs)
 
 
 def forward(network: Network, parameters: Parameters, inputs: np.ndarray) -> np.ndarray:
     """The outputs (n, C, N), the last layer's map applied."""
-    outputs = propagate(network, parameters, inputs).linear_outputs
-    return operation(network.last).apply(network.last, outputs)
+    return map_outputs(network, propagate(network, parameters, inputs).linear_outputs)
 
 
-def backpropagate(parameters: Parameters, run: Forward) -> Iterator[tuple[int, np.ndarray]]:
-    r"""For l = L-1..1 the pair (l, D), D of shape (n, C, N, M_l).
+def backpropagate(run: Forward) -> Iterator[Sensitivity]:
+    r"""The derivatives by the layers l = L-1..1.
 
-    .. math:: D_k^l(t) = \frac{\partial f_k(t)}{\partial u^l(t)}, \qquad
-              D_k^{L-1} = W_k^L \circ \varphi'(u^{L-1}), \qquad
-              D_k^l = (D_k^{l+1} W^{l+1}) \circ \varphi'(u^l)
+    .. math:: \frac{\partial f_k(t)}{\partial \bar u^{l}(t')} = \varphi'(\bar u^l(t')) \circ
+              \frac{\partial f_k(t)}{\partial u^{l+1}(t')} W^{l+1}, \qquad
+              \frac{\partial f_k(t)}{\partial u^{L}(t')} = \delta_{tt'} e_k
 
-    One product serves all C outputs.
+    One product serves all outputs and samples.
     """
-    last = len(parameters.weights) - 1
-    if last == 0:
-        return
-    output_weights = parameters.weights[last].swapaxes(1, 2)
-    D = output_weights[:, :, None, :] * run.derivatives[last - 1][:, None]
-    yield last, D
-    for l in range(last - 1, 0, -1):
-        n, C, N, M = D.shape
-        D = (D.reshape(n, C * N, M) @ parameters.weights[l].swapaxes(1, 2)).reshape(n, C, N, -1)
-        D *= run.derivatives[l - 1][:, None]
-        yield l, D
+    n, C, N = run.linear_outputs.shape
+    output_weights = run.affines[-1].W.swapaxes(1, 2)
+    outer = output_weights[:, :, None, :] * run.derivatives[-1][:, None]
+    outer = outer.reshape(n, C, N, 1, 1, -1)
+    for l in range(len(run.hidden), 0, -1):
+        inner = run.hidden[l - 1].derivatives_below(outer)
+        yield Sensitivity(l, inner, outer)
+        if l > 1:
+            rows = inner.reshape(n, -1, inner.shape[-1])
+            outer = (rows @ run.affines[l - 1].W.swapaxes(1, 2)).reshape(*inner.shape[:-1], -1)
+            outer *= spread(run.derivatives[l - 2], outer)

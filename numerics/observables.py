@@ -2,7 +2,7 @@ r"""What a network shows of one theorem: functions of the kernels of its outputs
 
 All are averaged over the C outputs, and over the norm of the output weights where that is exact.
 Each takes the kernels of n networks and returns n numbers. The units are those of K: nothing is
-divided by a width.
+divided by a width. Batches are the network's, of B samples each; one batch holds all N by default.
 """
 
 from __future__ import annotations
@@ -22,10 +22,16 @@ def diagonal(kernels: OutputKernels, network: Network) -> np.ndarray:
 
 
 def off_diagonal(kernels: OutputKernels, network: Network) -> np.ndarray:
-    r"""Mean of :math:`K_{ts}` over the pairs of different samples."""
-    K, N = kernels.averaged, kernels.outputs.shape[-1]
-    difference = K.sum(axis=(1, 2, 3)) - np.einsum("nctt->n", K)
-    return difference / (_count(kernels) * (N - 1))
+    r"""Mean of :math:`K_{ts}` over the pairs of different samples of one batch."""
+    K, B = kernels.averaged, _batch(kernels, network)
+    return (_batch_sums(K, B) - np.einsum("nctt->n", K)) / (_count(kernels) * (B - 1))
+
+
+def between_batches(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Mean of :math:`K_{ts}` over the pairs of samples of different batches."""
+    K, B, N = kernels.averaged, _batch(kernels, network), kernels.outputs.shape[-1]
+    _require_batches(B, N)
+    return (K.sum(axis=(1, 2, 3)) - _batch_sums(K, B)) / (_count(kernels) * (N - B))
 
 
 def uniform(kernels: OutputKernels, network: Network) -> np.ndarray:
@@ -34,44 +40,60 @@ def uniform(kernels: OutputKernels, network: Network) -> np.ndarray:
     return kernels.averaged.sum(axis=(1, 2, 3)) / (_count(kernels) * N)
 
 
+def batch_contrast(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Mean eigenvalue of K/N on the contrasts between batches.
+
+    .. math:: \frac{1}{(N/B - 1) N} \left(\frac1B\sum_b 1_b^T K 1_b - \frac1N 1^T K 1\right)
+    """
+    K, B, N = kernels.averaged, _batch(kernels, network), kernels.outputs.shape[-1]
+    _require_batches(B, N)
+    contrast = _batch_sums(K, B) / B - K.sum(axis=(1, 2, 3)) / N
+    return contrast / ((N / B - 1) * _count(kernels))
+
+
 def squared_trace(kernels: OutputKernels, network: Network) -> np.ndarray:
     r"""Trace of the squared dual Fisher matrix over C, :math:`|K|^2/(C N^2)`, all blocks counted.
 
     Averaged over the norms of the output weights: :math:`|W_k|^2/\sigma_w^2` is
-    :math:`\chi^2_M/M`, M the width of the last hidden layer, of mean 1 and mean square
-    :math:`1 + 2/M`.
+    :math:`\chi^2_M/M`, M their dimension, of mean 1 and mean square :math:`1 + 2/M`; or 1, where
+    output weights are normalized.
     """
-    own, last, (C, N) = kernels.own, kernels.last, kernels.outputs.shape[1:]
+    own, (C, N) = kernels.own, kernels.outputs.shape[1:]
+    last = np.broadcast_to(kernels.last, own.shape)
     squares = np.einsum("nctds,nctds->n", kernels.below, kernels.below)
-    squares += 2 / kernels.last_width * np.einsum("ncts,ncts->n", own, own)
-    crossed = np.einsum("ncts,nts->n", 2 * own + last[:, None], last)
+    if not kernels.fixed_norm:
+        squares += 2 / kernels.dimension * np.einsum("ncts,ncts->n", own, own)
+    crossed = np.einsum("ncts,ncts->n", 2 * own + last, last)
     return (squares + crossed) / (C * N**2)
 
 
 def centred_trace(kernels: OutputKernels, network: Network) -> np.ndarray:
     r"""Trace of the dual Fisher matrix of one output after mean subtraction.
 
-    .. math:: \mathrm{tr}(AKA)/N, \qquad A = I - 11^T/N
+    .. math:: \mathrm{tr}(AKA)/N, \qquad A = I - 11^T/B \text{ on each batch}
     """
-    return diagonal(kernels, network) - uniform(kernels, network)
+    B = _batch(kernels, network)
+    within = _batch_sums(kernels.averaged, B) / (B * _count(kernels))
+    return diagonal(kernels, network) - within
 
 
 def centred_largest(kernels: OutputKernels, network: Network) -> np.ndarray:
     r"""Largest eigenvalue of :math:`AKA/N`, averaged over the norm of the output weights; C = 1.
 
-    :math:`|W|^2/\sigma_w^2` is :math:`\chi^2_M/M`, M the width of the last hidden layer, and
-    independent of the direction of W: the average is a Gauss sum of 5 nodes, exact for polynomials
-    of degree 9 in it.
+    A centres over each batch. :math:`|W|^2/\sigma_w^2` is :math:`\chi^2_M/M`, M the dimension of
+    W, and independent of the direction of W: the average is a Gauss sum of 5 nodes, exact for
+    polynomials of degree 9 in it. It is 1 where output weights are normalized.
     """
     if kernels.outputs.shape[1] != 1:
         raise DescriptionError("the largest eigenvalue is averaged over the norm for one output")
-    N = kernels.outputs.shape[-1]
-    A = np.eye(N) - 1 / N
-    below, last = A @ kernels.own[:, 0] @ A / N, A @ kernels.last @ A / N
+    B, N = _batch(kernels, network), kernels.outputs.shape[-1]
+    A = np.eye(N) - np.kron(np.eye(N // B), np.full((B, B), 1 / B))
+    below, last = (A @ K[:, 0] @ A / N for K in (kernels.own, kernels.last))
+    rule = ((1.0,), (1.0,)) if kernels.fixed_norm else mean_chi_square_rule(kernels.dimension)
     return np.sum(
         [
             weight * np.linalg.eigvalsh(squared_norm * below + last)[:, -1]
-            for squared_norm, weight in zip(*mean_chi_square_rule(kernels.last_width), strict=True)
+            for squared_norm, weight in zip(*rule, strict=True)
         ],
         axis=0,
     )
@@ -94,26 +116,47 @@ def trace_given_outputs(kernels: OutputKernels, network: Network) -> np.ndarray:
     r"""Trace of an output's kernel behind batch norm, times the realised variance of the output.
 
     .. math:: \sigma_k^2\,\mathrm{tr}(A_k K_k A_k^T)/\gamma^2 = \mathrm{tr}(\Pi_k K_k \Pi_k),
-              \qquad \Pi_k = I - \frac{11^T}N - \frac{\hat f_k \hat f_k^T}N
+              \qquad \Pi_k = I - \frac{11^T}B - \frac{\hat f_k \hat f_k^T}B
 
-    at :math:`\epsilon = 0`. The normalized output does not depend on the norm of the output
-    weights, so the average over it stays exact.
+    at :math:`\epsilon = 0`, summed over the batches. The normalized output does not depend on the
+    norm of the output weights, so the average over it stays exact.
     """
-    K, N = kernels.averaged, kernels.outputs.shape[-1]
-    centred = kernels.outputs - kernels.outputs.mean(axis=-1, keepdims=True)
-    along = np.einsum("nct,ncts,ncs->nc", centred, K, centred) / (centred**2).sum(axis=-1)
-    return N * centred_trace(kernels, network) - along.mean(axis=1)
+    B, (n, C, N) = _batch(kernels, network), kernels.outputs.shape
+    f = kernels.outputs.reshape(n, C, N // B, B)
+    centred = f - f.mean(axis=-1, keepdims=True)
+    K = np.einsum("ncbtbs->ncbts", kernels.averaged.reshape(n, C, N // B, B, N // B, B))
+    along = np.einsum("ncbt,ncbts,ncbs->ncb", centred, K, centred) / (centred**2).sum(axis=-1)
+    return N * centred_trace(kernels, network) - along.sum(axis=-1).mean(axis=1)
 
 
 def output_variance(kernels: OutputKernels, network: Network) -> np.ndarray:
-    r"""Biased variance of an output over the samples, averaged exactly over the output weights.
+    r"""Biased variance of an output over a batch, averaged exactly over the output weights.
 
-    .. math:: \frac{\sigma_w^2}{M_{L-1}} \frac{|H - \bar H|^2}{N}, \qquad H = h^{L-1}
+    .. math:: \frac{\sigma_w^2}{M} \frac{|H - \bar H|^2}{N}, \qquad H = h^{L-1}
+
+    M is the dimension of the output weights, the mean that over the samples of each batch.
     """
-    N = kernels.outputs.shape[-1]
+    B, N = _batch(kernels, network), kernels.outputs.shape[-1]
     gram = kernels.output_gram
-    spread = np.einsum("ntt->n", gram) - gram.sum(axis=(1, 2)) / N
-    return float(network.sigma_w2) / kernels.last_width * spread / N
+    spread = np.einsum("ntt->n", gram) - _batch_sums(gram[:, None], B) / B
+    return float(network.sigma_w2) / kernels.dimension * spread / N
+
+
+def _batch(kernels: OutputKernels, network: Network) -> int:
+    return network.batch(kernels.outputs.shape[-1])
+
+
+def _batch_sums(K: np.ndarray, B: int) -> np.ndarray:
+    r""":math:`\sum_b 1_b^T K 1_b` over batches of B samples and outputs, of K (n, C, N, N)."""
+    n, C, N, _ = K.shape
+    return np.einsum("ncbtbs->n", K.reshape(n, C, N // B, B, N // B, B))
+
+
+def _require_batches(B: int, N: int) -> None:
+    if B == N:
+        raise DescriptionError(
+            f"pairs of different batches need several batches: one of {B} holds all {N} samples"
+        )
 
 
 def _count(kernels: OutputKernels) -> int:
@@ -125,7 +168,9 @@ OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
     for function in (
         diagonal,
         off_diagonal,
+        between_batches,
         uniform,
+        batch_contrast,
         squared_trace,
         centred_trace,
         centred_largest,
@@ -133,3 +178,25 @@ OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
         output_variance,
     )
 }
+
+
+def split_name(name: str) -> tuple[str, str]:
+    """An observable and the parameter group whose kernel it is taken of, "" for all.
+
+    >>> split_name("biases.off_diagonal"), split_name("uniform")
+    (('off_diagonal', 'biases'), ('uniform', ''))
+    """
+    group, _, observable = name.rpartition(".")
+    return observable, group
+
+
+def observed(name: str, kernels: OutputKernels, network: Network) -> np.ndarray:
+    """The observable of this name; that of a group, as "biases.diagonal", needs split kernels."""
+    observable, group = split_name(name)
+    if group:
+        if group not in kernels.groups:
+            raise DescriptionError(
+                f"the network has no parameters {group!r}, it has {', '.join(kernels.groups)}"
+            )
+        kernels = kernels.groups[group]
+    return OBSERVABLES[observable](kernels, network)

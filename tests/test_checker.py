@@ -199,9 +199,7 @@ IN_NUMERICS = {
     ),
     "first layer left out of the kernel": (
         "numerics.fisher.backpropagate",
-        lambda parameters, run: (
-            (l, D) for l, D in numerics.network.backpropagate(parameters, run) if l > 1
-        ),
+        lambda run: (one for one in numerics.network.backpropagate(run) if one.layer > 1),
     ),
     "inputs of variance 1.2": (
         "numerics.ensemble.draw_inputs",

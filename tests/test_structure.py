@@ -24,6 +24,7 @@ from theory.last_layer import MAPS
 from theory.network_file import parse_network
 from theory.normalization import RULES
 from theory.pair import Pair
+from theory.schemes import read_scheme
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("theory", "numerics", "derivations")
@@ -292,17 +293,22 @@ def test_function_of_the_grammar_has_the_same_values_in_both_wings(function):
     assert evaluate(activation, points)[0] == pytest.approx(expected, rel=1e-14)
 
 
+NEEDED = {"groupnorm": {"kind": "groupnorm", "groups": 2}}
+
+
 @pytest.mark.parametrize("kind", SCHEMES)
-def test_operation_of_a_scheme_acts_on_the_samples(kind):
-    scheme, operation = SCHEMES[kind](), OPERATIONS[kind]
-    u, tangent = np.random.default_rng(0).standard_normal((2, 3, 5))
+def test_operation_of_a_scheme_acts_on_the_last_axis(kind):
+    scheme, operation = read_scheme(NEEDED.get(kind, kind)), OPERATIONS[kind]
+    u, tangent = np.random.default_rng(0).standard_normal((2, 3, 6))
     results = (
         operation.apply(scheme, u),
         operation.jvp(scheme, u, tangent),
         operation.vjp(scheme, u, tangent),
     )
-    assert {result.shape for result in results} == {(3, 5)}
+    assert {result.shape for result in results} == {(3, 6)}
     assert np.isfinite(results).all()
+    for row in range(3):  # each row has statistics of its own
+        assert np.array_equal(operation.apply(scheme, u[row]), results[0][row])
 
 
 # What the README promises

@@ -1,0 +1,131 @@
+r"""The normalization of a hidden layer at the pre-activations of one pass, and its derivative.
+
+.. math:: \bar u_i = \gamma_i\, \hat u_i + \beta_i
+
+Derivatives of the outputs by a layer have shape (n, C, N/R, R, R, M): networks, outputs, groups of
+R samples that the layers above couple, the sample of the output, the sample of the layer, units. R
+is 1 as long as the layers above are sample-wise, and the batch size from the first layer on, seen
+from the top, whose statistics run over samples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from numerics.layers import along, bare, operation
+from theory.architecture import Scheme
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """A scheme of scale 1 and shift 0 over batches of B samples, at u (n, N, M).
+
+    ``scale`` and ``shift`` (n, M) are None where the scheme has none.
+    """
+
+    scheme: Scheme
+    u: np.ndarray
+    batch: int
+    scale: np.ndarray | None
+    shift: np.ndarray | None
+
+    @classmethod
+    def at(
+        cls,
+        scheme: Scheme,
+        u: np.ndarray,
+        batch: int,
+        scale: np.ndarray | None = None,
+        shift: np.ndarray | None = None,
+    ) -> Hidden:
+        return cls(bare(scheme), u, batch, scale, shift)
+
+    @property
+    def couples(self) -> bool:
+        return self.scheme.over == "samples"
+
+    def _batches(self, array: np.ndarray) -> np.ndarray:
+        *leading, N, M = array.shape
+        return along(self.scheme, array.reshape(*leading, N // self.batch, self.batch, M))
+
+    def normalized(self) -> np.ndarray:
+        r""":math:`\hat u` (n, N, M), before scale and shift."""
+        if self.scheme.over == "":
+            return self.u
+        hat = operation(self.scheme).apply(self.scheme, self._batches(self.u))
+        return along(self.scheme, hat).reshape(self.u.shape)
+
+    def output(self) -> np.ndarray:
+        """The argument of the activation, (n, N, M)."""
+        hat = self.normalized()
+        if self.scale is None or self.shift is None:
+            return hat
+        return self.scale[:, None] * hat + self.shift[:, None]
+
+    def tangent(self, tangent: np.ndarray) -> np.ndarray:
+        """The derivative of ``output`` along a tangent of u, both (n, N, M)."""
+        if self.scheme.over == "":
+            return tangent
+        found = operation(self.scheme).jvp(
+            self.scheme, self._batches(self.u), self._batches(tangent)
+        )
+        found = along(self.scheme, found).reshape(tangent.shape)
+        return found if self.scale is None else self.scale[:, None] * found
+
+    def cotangent(self, cotangent: np.ndarray) -> np.ndarray:
+        """The transpose of ``tangent``, both (n, N, M)."""
+        if self.scheme.over == "":
+            return cotangent
+        if self.scale is not None:
+            cotangent = self.scale[:, None] * cotangent
+        found = operation(self.scheme).vjp(
+            self.scheme, self._batches(self.u), self._batches(cotangent)
+        )
+        return along(self.scheme, found).reshape(cotangent.shape)
+
+    def derivatives_below(self, outer: np.ndarray) -> np.ndarray:
+        r"""From :math:`\partial f/\partial\bar u` to :math:`\partial f/\partial u`.
+
+        Shape (n, C, N/R, R, R, M) in and out, where R becomes the batch size if the statistics
+        run over samples.
+        """
+        if self.scheme.over == "":
+            return outer
+        if self.scale is not None:
+            outer = outer * self.scale[:, None, None, None, None, :]
+        if self.couples and outer.shape[3] < self.batch:
+            return self._coupled(outer)
+        u = along(self.scheme, spread(self.u, outer))
+        found = operation(self.scheme).vjp(self.scheme, u, along(self.scheme, outer))
+        return along(self.scheme, found)
+
+    def _coupled(self, outer: np.ndarray) -> np.ndarray:
+        """The first layer that couples: its Jacobian times what was sample-wise above it."""
+        n, C, N, _, _, M = outer.shape
+        B = self.batch
+        u = self._batches(self.u)[..., None, :]
+        jacobian = operation(self.scheme).vjp(self.scheme, u, np.eye(B))
+        jacobian = np.broadcast_to(jacobian, (n, N // B, M, B, B)).transpose(0, 1, 3, 4, 2)
+        samplewise = outer.reshape(n, C, N // B, B, 1, M)
+        return samplewise * np.ascontiguousarray(jacobian)[:, None]
+
+
+def spread(array: np.ndarray, derivatives: np.ndarray) -> np.ndarray:
+    """Numbers (n, N, M) of a layer's samples, against the derivatives by these samples."""
+    n, _, M = array.shape
+    return array.reshape(n, 1, derivatives.shape[2], 1, -1, M)
+
+
+def collect(derivatives: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """The sum (n, C, N, M) over a layer's samples, with weights (n, N, M)."""
+    n, C, blocks, R, _, M = derivatives.shape
+    if weights is None:
+        total = derivatives[..., 0, :] if R == 1 else derivatives.sum(axis=-2)
+    elif R == 1:
+        total = derivatives * spread(weights, derivatives)
+    else:
+        samples = weights.reshape(n, blocks, R, M)
+        total = np.einsum("ncbtsm,nbsm->ncbtm", derivatives, samples)
+    return total.reshape(n, C, blocks * R, M)
