@@ -47,6 +47,15 @@ MEAN_SQUARE = Approach(
 )
 """The mean of the squared entries of the kernel: powers of 1/M with larger coefficients."""
 
+SPLIT_OUTLIER = Approach(
+    lambda depth, samples: Corrections.edge(samples),
+    coarse=EDGE_DESIGN,
+    fine=EDGE_DESIGN,
+    resolution=0.1,
+    usual=1.5,
+)
+"""The largest of several outliers that fluctuations of the kernel push apart."""
+
 EDGE = Approach(
     lambda depth, samples: Corrections.edge(samples),
     coarse=EDGE_DESIGN,

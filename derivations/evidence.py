@@ -34,6 +34,7 @@ ALPHA = 1e-3
 DELTA = 0.02
 """Relative error that a verdict excludes, unless its row approaches the limit too slowly for it."""
 
+OUTPUTS = "linear_outputs"
 POWER = 0.9
 PILOT = 32
 
@@ -84,11 +85,29 @@ class Question:
     network: Network
     samples: int
 
-    def ratio(self, width: int, values: np.ndarray) -> np.ndarray:
-        """Measured values at this width in units of the prediction there."""
+    def ratio(self, width: int, values: np.ndarray, outputs: np.ndarray | None) -> np.ndarray:
+        """Measured values at this width in units of the prediction there.
+
+        ``outputs`` (n, C, N): those of each network, for a prediction that is conditional on them.
+        """
         prediction = predict(unmapped(self.network), width, self.samples)
+        if self.row.given_outputs is not None and outputs is not None:
+            return self._given_outputs(prediction, values, outputs)
         predicted, unit = self._value(prediction, prediction.K)
         return 1 + (values - predicted) / unit
+
+    def _given_outputs(
+        self, prediction: Prediction, values: np.ndarray, outputs: np.ndarray
+    ) -> np.ndarray:
+        assert self.row.given_outputs is not None
+        terms = self._terms(prediction, prediction.K)
+        predicted = [self.row.given_outputs(terms, one) for one in outputs]
+        if None in predicted:
+            raise DescriptionError(
+                f"{self.theorem.id} on {self.network}: {predicted.count(None)} of {len(predicted)} "
+                f"networks have no {self.row.quantity} for their outputs; use other parameters"
+            )
+        return values / np.array(predicted, dtype=float)
 
     def limit(self, width: int) -> tuple[float, float]:
         """The leading order of the prediction, and the unit of its error; any width will do."""
@@ -96,9 +115,14 @@ class Question:
         return self._value(prediction, prediction.kappa_leading)
 
     def _value(self, prediction: Prediction, kernel: Kernel) -> tuple[float, float]:
-        terms = Terms(kernel, prediction.order_parameters.q_gap[-1], self.samples)
+        terms = self._terms(prediction, kernel)
+        if self.row.given_outputs is not None:
+            return 1.0, 1.0
         predicted = float(self.row.value(terms))
         return predicted, predicted if self.row.unit is None else float(self.row.unit(terms))
+
+    def _terms(self, prediction: Prediction, kernel: Kernel) -> Terms:
+        return Terms(kernel, prediction.order_parameters.q_gap[-1], self.samples)
 
     @property
     def key(self) -> tuple[Network, int, Design]:
@@ -133,8 +157,15 @@ class Group:
             if (width, block) not in self.values
         ]
 
+    @property
+    def conditional(self) -> bool:
+        """Whether a prediction needs the outputs of each network."""
+        return any(question.row.given_outputs for question in self.questions)
+
     def measure(self, width: int, block: int) -> None:
-        observables = tuple({question.row.observable for question in self.questions})
+        names = {question.row.observable for question in self.questions}
+        names |= {OUTPUTS} if self.conditional else set()
+        observables = tuple(sorted(names))
         self.values[width, block] = observe(self.network, width, self.samples, block, observables)
 
     def gathered(self, name: str, width: int) -> np.ndarray:
@@ -145,7 +176,11 @@ class Group:
     def summary(self, question: Question) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Counts, means and variances of one row at every width."""
         rows = [
-            question.ratio(width, self.gathered(question.row.observable, width))
+            question.ratio(
+                width,
+                self.gathered(question.row.observable, width),
+                self.gathered(OUTPUTS, width) if question.row.given_outputs else None,
+            )
             for width in self.design.widths
         ]
         return (

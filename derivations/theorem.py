@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from derivations.approach import MEAN, Approach
 from theory.architecture import Network
 from theory.mathematics import Number
@@ -33,7 +35,9 @@ class Row:
 
     ``value`` is the prediction. ``observable`` names the measurement in ``numerics.observables``.
     ``unit`` is the scale of an error where the value itself may vanish. ``approach`` is the way
-    the measured value tends to its limit.
+    the measured value tends to its limit. ``given_outputs``: the prediction for the realised
+    outputs (C, N) of each network, in place of ``value``, None where there is none for them; its
+    lemma then ends in the equation that it solves.
     """
 
     quantity: str
@@ -42,6 +46,7 @@ class Row:
     value: Callable[[Terms], Number]
     unit: Callable[[Terms], Number] | None = None
     approach: Approach = MEAN
+    given_outputs: Callable[[Terms, np.ndarray], float | None] | None = None
 
 
 @dataclass(frozen=True)

@@ -201,12 +201,14 @@ class OutputKernels:
     ``last`` (n, 1 or C, N, N): the output layer, zero between two outputs.
     ``outputs`` (n, C, N): linear. ``output_gram`` (n, N, N): that of what the output weights see of
     h^{L-1}. They are isotropic in ``dimension`` dimensions, and Gaussian unless ``fixed_norm``,
-    where :math:`|W_k^L|^2 = \sigma_w^2` and there is nothing to average. ``groups``: the kernels
-    of each parameter group alone, if asked for.
+    where :math:`|W_k^L|^2 = \sigma_w^2` and there is nothing to average. ``norms`` (n, C): the
+    realised :math:`|W_k^L|/\sigma_w`. ``groups``: the kernels of each parameter group alone, if
+    asked for.
     """
 
     below: np.ndarray
     last: np.ndarray
+    norms: np.ndarray
     outputs: np.ndarray
     output_gram: np.ndarray
     dimension: int
@@ -222,6 +224,15 @@ class OutputKernels:
     def averaged(self) -> np.ndarray:
         """The blocks (n, C, N, N) of one output, averaged over the norm of its weights."""
         return self.own + self.last
+
+    @property
+    def gram(self) -> np.ndarray:
+        """The Gram matrix K of the linear outputs as realised, (n, C N, C N)."""
+        n, C, N = self.outputs.shape
+        K = self.below * self.norms[:, :, None, None, None] * self.norms[:, None, None, :, None]
+        outputs = np.arange(C)
+        K[:, outputs, :, outputs] += np.broadcast_to(self.last, (n, C, N, N)).swapaxes(0, 1)
+        return K.reshape(n, C * N, C * N)
 
 
 def output_kernels(
@@ -245,7 +256,7 @@ def output_kernels(
     ) -> OutputKernels:
         fixed = affine.directions is not None
         outputs = run.linear_outputs
-        return OutputKernels(below, last, outputs, output_gram, dimension, fixed, groups)
+        return OutputKernels(below, last, norms, outputs, output_gram, dimension, fixed, groups)
 
     parts, last = _below(network, run, split=split), _last(network, run)
     last = {group: np.broadcast_to(K, (n, K.shape[1], N, N)) for group, K in last.items()}

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy import linalg
 
+from numerics.coupled_observables import COUPLED_OBSERVABLES
 from numerics.fisher import OutputKernels
 from theory.architecture import DescriptionError, Network
 
@@ -142,6 +143,11 @@ def output_variance(kernels: OutputKernels, network: Network) -> np.ndarray:
     return float(network.sigma_w2) / kernels.dimension * spread / N
 
 
+def linear_outputs(kernels: OutputKernels, network: Network) -> np.ndarray:
+    """The outputs themselves, (n, C, N): what a prediction may be conditional on."""
+    return kernels.outputs
+
+
 def _batch(kernels: OutputKernels, network: Network) -> int:
     return network.batch(kernels.outputs.shape[-1])
 
@@ -176,8 +182,9 @@ OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
         centred_largest,
         trace_given_outputs,
         output_variance,
+        linear_outputs,
     )
-}
+} | COUPLED_OBSERVABLES
 
 
 def split_name(name: str) -> tuple[str, str]:

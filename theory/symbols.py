@@ -120,7 +120,7 @@ height = _real("height", "c_1", "real", "height of a probit")
 spread_t = _positive("spread_t", "w_t", "> 0", "Kolmogorov variable that mixes the noise of u_t")
 spread_s = _positive("spread_s", "w_s", "> 0", "Kolmogorov variable that mixes the noise of u_s")
 distance = _positive("distance", "|u_t|", "> 0", "distance of u_t from 0")
-stretch = _positive("stretch", r"\Lambda", "> 0", "SELU is ELU times this")
+stretch = _positive("stretch", r"\lambda_S", "> 0", "SELU is ELU times this")
 power = _whole("power", "m", "1, 2, ...", "power of ReLU, degree of a monomial", between=(2, 5))
 coefficients = tuple(
     _real(f"coefficient_{k}", f"a_{k}", "real", f"coefficient of x^{k}") for k in range(5)
@@ -157,6 +157,11 @@ K2 = _real("K2", "K_2", "|K_2| <= K_1", "product of the gradients at two samples
 kappa1 = _positive("kappa1", r"\kappa_1", "> 0", "K_1/(alpha M)")
 kappa2 = _real("kappa2", r"\kappa_2", "|kappa_2| <= kappa_1", "K_2/(alpha M)")
 
+trace_metric = _positive("trace_metric", r"\tau_t", "> 0", "mean of the trace of B_t")
+trace_square = _positive("trace_square", r"\tau_{tt}", "> 0", "mean of the trace of B_t^2")
+trace_cross = _positive("trace_cross", r"\tau_{ts}", "> 0", "mean of the trace of B_t B_s")
+lambda_out = _positive("lambda", r"\lambda", "> 0", "an eigenvalue above the bulk")
+
 # Indices
 s = _whole("s", "s", "1..N", "sample of an output")
 t = _whole("t", "t", "1..N", "sample of an output")
@@ -176,6 +181,16 @@ fh = _letter("fh", r"\hat f", "N x 1", "normalized output, before gain and shift
 fh_row = _letter("fh_row", r"\hat f^{\top}", "1 x N", "normalized output, transposed")
 jacobian = _letter("J", "J", "N x P", "Jacobian of one output over the samples")
 jacobian_t = _letter("J_T", r"J^{\top}", "P x N", "Jacobian, transposed")
+
+# Maps that couple the C outputs of a sample t
+A_t = _letter("A_t", "A_t", "C x C", "derivative of the map at sample t")
+A_t_T = _letter("A_t_T", r"A_t^{\top}", "C x C", "derivative of the map, transposed")
+B_t = _letter("B_t", "B_t", "C x C", "A_t^T A_t")
+A_s = _letter("A_s", "A_s", "C x C", "derivative of the map at sample s")
+A_s_T = _letter("A_s_T", r"A_s^{\top}", "C x C", "derivative of the map, transposed")
+B_s = _letter("B_s", "B_s", "C x C", "A_s^T A_s")
+resolvent = _letter("R_t", "R_t", "C x C", "inverse of lambda - (K_1 - K_2)/N B_t")
+common = _letter("common", "x", "C x 1", "sum over the samples of A_t^T y_t")
 
 # Arrays, of which nothing is known but what a proof states
 Lambda = _array("Lambda", r"\Lambda", "N x N", "backward matrix of an output")

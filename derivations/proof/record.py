@@ -42,6 +42,8 @@ class Proof:
         results = self.conclusions()
         for row in self.theorem.rows:
             lemma = self._ending_in(row.quantity)
+            if row.given_outputs is not None:
+                continue
             prediction = row.value(lemma.terms)
             failure = objection(results[lemma.name], prediction, ())
             if failure:
