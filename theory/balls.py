@@ -50,6 +50,11 @@ class Unclear:
 UNCLEAR = Unclear()
 
 
+def likely(condition: Any) -> Any:
+    """A condition that chooses between two forms of the same number: either form will do."""
+    return False if condition is UNCLEAR else condition
+
+
 @cache
 def flint() -> ModuleType:
     """python-flint, or a ``DescriptionError`` that says how to get it."""

@@ -120,12 +120,15 @@ def _enclosure(m: Balls, value: Any, sizes: tuple[Any, ...], digits: int) -> Ans
         if isinstance(size, NotCertified):
             return size
     x = m.arb(value.x)
-    known = [m.arb(size.x).lower() for size in sizes if not isinstance(size, Exception)]
+    real = [size for size in sizes if not isinstance(size, Exception)]
+    known = [m.arb(size.x).lower() for size in real]
     wanted = m.arb(10) ** -digits * min(known, default=abs(x).lower())
     if not (x.is_finite() and wanted.is_finite()):
         return m.bits
     if not wanted > 0:
-        return Enclosure("0", "0") if x.is_zero() else m.bits
+        if x.is_zero():
+            return Enclosure("0", "0")
+        return max([m.bits, *(int(-_log2(m.arb(s.x).upper())) for s in real if s.x != 0)])
     ratio = x.rad() / wanted
     if not ratio < 0.9:
         return SPARE_BITS + max(0, int(_log2(ratio)))

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import special
 
+from theory.balls import likely
 from theory.mathematics import FLOATS, Number, of
 
 NODES_PER_CHUNK = 1 << 18
@@ -242,10 +243,11 @@ def divided(m: Any, x: Number, y: Number) -> Number:
 
 def joint_density(m: Any, h: Number, k: Number, dl: Number, op: Number) -> Number:
     """Density at (h, k) of a standard normal pair; at c = -1, 1 infinite on the line, else 0."""
+    positive = likely(dl < op)
     near, far, other = (
-        m.select(dl < op, lambda: dl, lambda: op),
-        m.select(dl < op, lambda: op, lambda: dl),
-        m.select(dl < op, lambda: k, lambda: -k),
+        m.select(positive, lambda: dl, lambda: op),
+        m.select(positive, lambda: op, lambda: dl),
+        m.select(positive, lambda: k, lambda: -k),
     )
     s2 = dl * op
     exponent = divided(m, (h - other) ** 2, 2 * s2) + h * other / far + 0 * near

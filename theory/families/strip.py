@@ -37,7 +37,7 @@ from theory.families.normal import density
 from theory.mathematics import Number, of
 from theory.pair import Law, Pair
 
-MAX_NODES = 1_500_000
+MAX_NODES, LONGEST_AXIS = 1_500_000, 20_000
 WIDEST = 0.9
 HALF_WIDTH = "1.2"
 
@@ -184,10 +184,9 @@ def _product(m: Balls, f: Analytic, g: Analytic, pair: Pair) -> Ball:
     """``E f(u) g(v)``."""
     grid = _grid(m, pair, f.w)
     nodes = [1 if axis is None else 2 * axis.last + 1 for axis in (grid.x, grid.y)]
-    if nodes[0] * nodes[1] > MAX_NODES:
+    if nodes[0] * nodes[1] > MAX_NODES or max(nodes) > LONGEST_AXIS:
         raise NotCertified(
-            f"the bounded rule needs {nodes[0]} x {nodes[1]} nodes at these variances, more than "
-            f"{MAX_NODES}"
+            f"the bounded rule needs {nodes[0]} x {nodes[1]} nodes at these variances, too many"
         )
     total = Ball(_sum(m, f, g, pair, grid), m)
     one = m.number(1)
