@@ -337,3 +337,42 @@ def test_rounded_coordinates_are_refused():
     with pytest.raises(DescriptionError, match="exact numbers"):
         gaussian_integrals(Activation.named("relu"), Given.at(1, c=0).pair(precise(15)),
                            certified=True)  # fmt: skip
+
+
+# What is left out is bounded: seen where it is large
+
+
+def test_the_tail_of_an_axis_bounds_what_it_leaves_out():
+    m = balls(60)
+    with m.working():
+        axis = strip.Axis(m.number(1), m.number("0.5"), 5)
+        nodes = [m.number("0.5") * k for k in range(6, 60)]
+        left_out = sum(2 * m.number("0.5") * x**2 * strip.density(x) for x in nodes)
+        assert (left_out < axis.tail) is True
+        assert (axis.tail < 5 * left_out) is True
+
+
+def test_the_tails_of_elu_are_bounded(monkeypatch):
+    activation = Activation.named("elu")
+    m = balls(60)
+    with m.working():
+        pair = Given.at(2, c="0.5").pair(m)
+        true = closed_kernel(activation).dual(pair)
+        monkeypatch.setattr("theory.families.elu.isqrt", lambda n: 0)
+        short = closed_kernel(activation).dual(pair)
+    assert short.x.contains(true.x)
+    assert 1e-3 < float(short.x.rad()) < 10
+
+
+@pytest.mark.parametrize("name", ["hard_tanh", "piecewise_linear"])
+def test_the_start_of_the_angular_integral_is_enclosed(name, monkeypatch):
+    example = {"kinks": (-1, 0.3), "slopes": (1, 0, 2), "jumps": (0.5, -1)}
+    activation = Activation.named(name, **(example if name == "piecewise_linear" else {}))
+    m = balls(60)
+    with m.working():
+        pair = Given.at(2, c=1).pair(m)
+        true = closed_kernel(activation).dual(pair)
+        monkeypatch.setattr("theory.balls.Balls.sliver", m.number("0.125"))
+        coarse = closed_kernel(activation).dual(pair)
+    assert coarse.x.contains(true.x)
+    assert 1e-5 < float(coarse.x.rad()) < 1
