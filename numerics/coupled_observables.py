@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from numerics.fisher import OutputKernels
+from numerics.output_kernels import OutputKernels
 from numerics.outputs import through_last_layer
 from theory.architecture import LayerNorm, Network
 

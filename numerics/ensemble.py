@@ -18,9 +18,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from numerics.fisher import linear_grams, output_kernels, total
+from numerics.fisher import linear_grams, total
 from numerics.network import Parameters, draw_inputs, draw_parameters, propagate
 from numerics.observables import observed, split_name
+from numerics.output_kernels import output_kernels
 from numerics.outputs import through_last_layer
 from numerics.spectrum import measure_gram
 from theory.architecture import DescriptionError, Network, NoNormalization
@@ -31,8 +32,11 @@ SEED_BASE = 20191208
 MEMORY_BUDGET = 16 * 2**30
 """Bytes that one measurement may use."""
 
-COUPLED_ARRAYS = 5
+COUPLED_ARRAYS = 9
 """Arrays of C N B M numbers that are held at once where batches of B samples couple."""
+
+LARGEST_ARRAY = 2**21
+"""Numbers in one array over which the networks of a block are taken together."""
 
 T = TypeVar("T")
 
@@ -199,21 +203,34 @@ def check_size(network: Network, width: int, samples: int, budget: int = MEMORY_
     if isinstance(samples, bool) or not hasattr(samples, "__index__") or samples < 2:
         raise DescriptionError(f"samples must be a whole number of at least 2, {samples!r} given")
     widths = network.widths(width)
-    batch = network.batch(samples)
     count, C = block_size(width), network.outputs
     weights = count * sum(into * out for into, out in pairwise(widths))
     normalized = 1 if network.weights == "plain" else 3
     passes = (2 * sum(widths) + 2 * C * max(widths[1:])) * samples
-    if any(scheme.over == "samples" for scheme in network.layers or ()):
-        passes += COUPLED_ARRAYS * C * samples * batch * max(widths[1:])
-    grams = 4 + len(network.parameter_groups(width))
-    need = 8 * _workers() * (normalized * weights + passes + grams * (C * samples) ** 2)
+    passes += COUPLED_ARRAYS * _coupled(network, width, samples)
+    grams = (4 + len(network.parameter_groups(width))) * (C * samples) ** 2
+    together = _together(network, width, samples)
+    need = 8 * _workers() * (normalized * weights + together * (passes + grams))
     if need > budget:
         raise DescriptionError(
             f"width {width}, {samples} samples and {C} outputs need about "
             f"{Decimal(need) / 2**30:.1f} GiB, the budget is {budget / 2**30:.1f} GiB; "
             "use a smaller width, fewer samples or fewer outputs"
         )
+
+
+def _coupled(network: Network, width: int, samples: int) -> int:
+    """Numbers C N B M among one network's derivatives where its layers couple B samples, or 0."""
+    batch = network.batch(samples)
+    if not any(scheme.over == "samples" for scheme in network.layers or ()):
+        return 0
+    return network.outputs * samples * batch * max(network.widths(width)[1:])
+
+
+def _together(network: Network, width: int, samples: int) -> int:
+    """How many networks of a block are measured at a time."""
+    largest = max(_coupled(network, width, samples), (network.outputs * samples) ** 2)
+    return max(1, min(block_size(width), LARGEST_ARRAY // largest))
 
 
 def _seeds(seeds: Iterable[int] | int) -> list[int]:
@@ -243,6 +260,15 @@ def observe(
     start = time.perf_counter()
     split = any(split_name(name)[1] for name in observables)
     with in_range(network):
-        kernels = output_kernels(network, *draw_block(network, width, samples, block), split=split)
-        values = {name: observed(name, kernels, network) for name in observables}
+        parameters, inputs = draw_block(network, width, samples, block)
+        size = _together(network, width, samples)
+        parts = []
+        for start in range(0, block_size(width), size):
+            some = slice(start, start + size)
+            kernels = output_kernels(network, parameters.of(some), inputs[some], split=split)
+            parts.append([observed(name, kernels, network) for name in observables])
+    values = {
+        name: np.concatenate(found)
+        for name, found in zip(observables, zip(*parts, strict=True), strict=True)
+    }
     return values | {"seconds": np.array([time.perf_counter() - start])}

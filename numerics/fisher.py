@@ -15,7 +15,6 @@ Z Z^T.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -72,12 +71,14 @@ def group_grams(
 
 def linear_gram(network: Network, run: Forward) -> np.ndarray:
     """The Gram matrix of the linear outputs, shape (n, C N, C N)."""
-    return _joined(_below(network, run, split=False)["weights"], total(_last(network, run)))
+    return _joined(
+        grams_below(network, run, split=False)["weights"], total(grams_of_outputs(network, run))
+    )
 
 
 def linear_grams(network: Network, run: Forward) -> dict[str, np.ndarray]:
     """The part of every parameter group in ``linear_gram``, of its shape."""
-    below, last = _below(network, run, split=True), _last(network, run)
+    below, last = grams_below(network, run, split=True), grams_of_outputs(network, run)
     return {group: _joined(K, last.get(group)) for group, K in below.items()}
 
 
@@ -94,7 +95,7 @@ def _joined(below: np.ndarray, last: np.ndarray | None) -> np.ndarray:
     return below.reshape(n, C * N, C * N)
 
 
-def _below(network: Network, run: Forward, *, split: bool) -> dict[str, np.ndarray]:
+def grams_below(network: Network, run: Forward, *, split: bool) -> dict[str, np.ndarray]:
     """Gram matrices (n, C, N, C, N) of the layers below the output layer, by parameter group.
 
     Not ``split``, all groups share one array, which holds their sum.
@@ -140,7 +141,7 @@ def unit_gradients(
         yield "gains", collect(D, run.activations[l - 1] @ affine.directions)
 
 
-def _last(network: Network, run: Forward) -> dict[str, np.ndarray]:
+def grams_of_outputs(network: Network, run: Forward) -> dict[str, np.ndarray]:
     """Gram matrices (n, 1 or C, N, N) of the output layer: an output sees its own unit alone.
 
     One matrix where it is the same for all outputs.
@@ -189,85 +190,3 @@ def _weight_products(D: np.ndarray, gram: np.ndarray) -> np.ndarray:
         K[:, :, :upto, :, :, c] = block
         K[:, :, c, :, :, :upto] = block.transpose(0, 4, 5, 1, 2, 3)
     return K.reshape(n, C, N, C, N)
-
-
-@dataclass(frozen=True)
-class OutputKernels:
-    r"""The kernel K of the linear outputs, split at the output weights; n networks.
-
-    ``below`` (n, C, N, C, N): layers l < L, the block of outputs k and k' divided by
-    :math:`|W_k^L| |W_{k'}^L|/\sigma_w^2`. It is linear in :math:`W_k^L` and in
-    :math:`W_{k'}^L`, whose norms are independent of their directions and of each other.
-    ``last`` (n, 1 or C, N, N): the output layer, zero between two outputs.
-    ``outputs`` (n, C, N): linear. ``output_gram`` (n, N, N): that of what the output weights see of
-    h^{L-1}. They are isotropic in ``dimension`` dimensions, and Gaussian unless ``fixed_norm``,
-    where :math:`|W_k^L|^2 = \sigma_w^2` and there is nothing to average. ``norms`` (n, C): the
-    realised :math:`|W_k^L|/\sigma_w`. ``groups``: the kernels of each parameter group alone, if
-    asked for.
-    """
-
-    below: np.ndarray
-    last: np.ndarray
-    norms: np.ndarray
-    outputs: np.ndarray
-    output_gram: np.ndarray
-    dimension: int
-    fixed_norm: bool
-    groups: dict[str, OutputKernels]
-
-    @property
-    def own(self) -> np.ndarray:
-        """``below`` of one output at a time, (n, C, N, N)."""
-        return np.einsum("nctcs->ncts", self.below)
-
-    @property
-    def averaged(self) -> np.ndarray:
-        """The blocks (n, C, N, N) of one output, averaged over the norm of its weights."""
-        return self.own + self.last
-
-    @property
-    def gram(self) -> np.ndarray:
-        """The Gram matrix K of the linear outputs as realised, (n, C N, C N)."""
-        n, C, N = self.outputs.shape
-        K = self.below * self.norms[:, :, None, None, None] * self.norms[:, None, None, :, None]
-        outputs = np.arange(C)
-        K[:, outputs, :, outputs] += np.broadcast_to(self.last, (n, C, N, N)).swapaxes(0, 1)
-        return K.reshape(n, C * N, C * N)
-
-
-def output_kernels(
-    network: Network, parameters: Parameters, inputs: np.ndarray, *, split: bool = False
-) -> OutputKernels:
-    """The kernel before the last layer's map, split at the output weights.
-
-    ``split``: by parameter groups as well.
-    """
-    run = propagate(network, parameters, inputs)
-    n, _, N = run.linear_outputs.shape
-    affine, h = run.affines[-1], run.activations[-1]
-    features = affine.features(h)
-    output_gram = features @ features.swapaxes(-1, -2)
-    norms = np.sqrt((affine.W**2).sum(axis=1) / float(network.sigma_w2))
-    scale = norms[:, :, None, None, None] * norms[:, None, None, :, None]
-    dimension = h.shape[-1] - int(affine.centred)
-
-    def kernels(
-        below: np.ndarray, last: np.ndarray, groups: dict[str, OutputKernels]
-    ) -> OutputKernels:
-        fixed = affine.directions is not None
-        outputs = run.linear_outputs
-        return OutputKernels(below, last, norms, outputs, output_gram, dimension, fixed, groups)
-
-    parts, last = _below(network, run, split=split), _last(network, run)
-    last = {group: np.broadcast_to(K, (n, K.shape[1], N, N)) for group, K in last.items()}
-    none = np.zeros((n, 1, N, N))
-    groups = {}
-    if split:
-        parts = {group: below / scale for group, below in parts.items()}
-        groups = {
-            group: kernels(below, last.get(group, none), {}) for group, below in parts.items()
-        }
-        below = total(parts)
-    else:
-        below = parts["weights"] / scale
-    return kernels(below, total(last), groups)

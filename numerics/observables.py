@@ -13,7 +13,7 @@ import numpy as np
 from scipy import linalg
 
 from numerics.coupled_observables import COUPLED_OBSERVABLES
-from numerics.fisher import OutputKernels
+from numerics.output_kernels import OutputKernels
 from theory.architecture import DescriptionError, Network
 
 

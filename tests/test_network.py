@@ -28,7 +28,7 @@ from numerics.ensemble import (
     observe,
     over_blocks,
 )
-from numerics.fisher import OutputKernels, dual_gram, output_kernels
+from numerics.fisher import dual_gram
 from numerics.layers import operation
 from numerics.network import (
     Parameters,
@@ -38,6 +38,7 @@ from numerics.network import (
     propagate,
 )
 from numerics.observables import OBSERVABLES, mean_chi_square_rule
+from numerics.output_kernels import OutputKernels, output_kernels
 from numerics.spectrum import alignment, spectral_statistics
 from theory.architecture import (
     Activation,
