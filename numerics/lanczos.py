@@ -1,0 +1,169 @@
+r"""The largest eigenvalue of the Fisher matrix without the matrix: products through the layers.
+
+:math:`F^* v = \frac1N A J J^T A^T v` takes one pass down, which gathers the cotangents
+:math:`\bar u^l` of all layers, and one up. The weights' gradient :math:`h^T \bar u` is never
+formed: its effect on the way up is :math:`h h^T \bar u`, with the N x N matrix :math:`h h^T` kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from numerics.network import Forward, Parameters, propagate
+from numerics.outputs import against_outputs, along_outputs
+from theory.architecture import Network, Normalized
+
+
+class NotConverged(ArithmeticError):
+    """An iteration that did not reach the residual asked for."""
+
+
+class Eigenvalue(NamedTuple):
+    r"""An estimate from below, and :math:`|F^* v - \lambda v|/\lambda` of its unit vector v.
+
+    An eigenvalue of F* lies within ``residual`` times ``value`` of it.
+    """
+
+    value: float
+    residual: float
+    products: int
+
+
+@dataclass(frozen=True)
+class DualProduct:
+    """F* of one network as a product with vectors of C N numbers, the last layer's map applied."""
+
+    network: Network
+    run: Forward
+    grams: tuple[np.ndarray, ...]
+
+    @classmethod
+    def at(cls, network: Network, parameters: Parameters, inputs: np.ndarray) -> DualProduct:
+        """At one network, parameters of n = 1, and inputs (N, M_0) or (1, N, M_0)."""
+        run = propagate(network, parameters, inputs)
+        return cls(
+            network,
+            run,
+            tuple(affine.gram(h) for affine, h in zip(run.affines, run.activations, strict=True)),
+        )
+
+    @property
+    def size(self) -> int:
+        return self.run.linear_outputs.size
+
+    def __call__(self, v: np.ndarray) -> np.ndarray:
+        outputs = self.run.linear_outputs
+        cotangent = against_outputs(self.network, outputs, v.reshape(1, *outputs.shape))[0]
+        inner, outer = self._down(cotangent.swapaxes(1, 2))
+        tangent = self._up(inner, outer).swapaxes(1, 2)
+        return along_outputs(self.network, outputs, tangent[None])[0].ravel() / outputs.shape[-1]
+
+    def _down(self, cotangent: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Cotangents (1, N, M_l) of u^l for l = 1..L, and of the activations' arguments."""
+        inner, outer = [cotangent], list[np.ndarray]()
+        for l in range(self.network.depth - 1, 0, -1):
+            above = inner[0] @ self.run.affines[l].W.swapaxes(1, 2)
+            above *= self.run.derivatives[l - 1]
+            outer.insert(0, above)
+            inner.insert(0, self.run.hidden[l - 1].cotangent(above))
+        return inner, outer
+
+    def _up(self, inner: list[np.ndarray], outer: list[np.ndarray]) -> np.ndarray:
+        """The tangent (1, N, C) of the outputs along the gradient of these cotangents."""
+        h_tangent = None
+        for l in range(1, self.network.depth + 1):
+            tangent = self._own(l, inner[l - 1])
+            if h_tangent is not None:
+                tangent += h_tangent @ self.run.affines[l - 1].W
+            if l == self.network.depth:
+                break
+            layer = self.run.hidden[l - 1]
+            tangent = layer.tangent(tangent)
+            scheme = (self.network.layers or ())[l - 1]
+            if isinstance(scheme, Normalized) and scheme.trained:
+                hat, cotangent = layer.normalized(), outer[l - 1]
+                tangent = tangent + hat * (hat * cotangent).sum(axis=1, keepdims=True)
+                tangent += cotangent.sum(axis=1, keepdims=True)
+            h_tangent = self.run.derivatives[l - 1] * tangent
+        return tangent
+
+    def _own(self, l: int, cotangent: np.ndarray) -> np.ndarray:
+        """The tangent of u^l along the gradient by the weights, biases and gains of layer l."""
+        affine, h = self.run.affines[l - 1], self.run.activations[l - 1]
+        if affine.directions is None:
+            tangent = self.grams[l - 1] @ cotangent
+        else:
+            squares = np.asarray(affine.rates)[:, None, :] ** 2
+            y = h @ affine.directions
+            along = y * (y * cotangent).sum(axis=1, keepdims=True)
+            tangent = squares * (self.grams[l - 1] @ cotangent - along)
+            if self.network.trained_gains:
+                tangent += along
+        if self.network.bias_gradients:
+            tangent += affine.bias_rate**2 * cotangent.sum(axis=1, keepdims=True)
+        return tangent
+
+
+def largest_eigenvalue(
+    network: Network,
+    parameters: Parameters,
+    inputs: np.ndarray,
+    *,
+    residual: float = 1e-3,
+    most: int = 200,
+) -> Eigenvalue:
+    r"""The largest eigenvalue of the Fisher matrix of one network (n = 1), matrix-free.
+
+    Lanczos with full orthogonalization on the dual side, from a fixed random vector: it stops as
+    soon as :math:`|F^* v - \lambda v| \le \mathrm{residual}\cdot\lambda`, computed and not
+    estimated. That an eigenvalue lies there is certain; that it is the largest is not, if the
+    start happens to have no part along its vector.
+
+    Raises ``NotConverged`` if this takes more than ``most`` products.
+
+    >>> net = Network("linear", depth=2, sigma_w2=1)
+    >>> weights = np.ones((1, 3, 2)), np.ones((1, 2, 1))
+    >>> ones = Parameters(weights, (np.zeros((1, 2)), np.zeros((1, 1))))
+    >>> found = largest_eigenvalue(net, ones, np.eye(3)[:2], residual=1e-12)
+    >>> round(found.value, 9)  # of [[7, 5], [5, 7]]/2
+    6.0
+    """
+    product = DualProduct.at(network, parameters, inputs)
+    return lanczos(product, product.size, residual=residual, most=most)
+
+
+def lanczos(
+    product: Callable[[np.ndarray], np.ndarray], size: int, *, residual: float, most: int
+) -> Eigenvalue:
+    """The largest eigenvalue of a positive semidefinite symmetric product of this size."""
+    start = np.random.default_rng(0).standard_normal(size)
+    basis = np.empty((min(most, size), size))
+    images = np.empty_like(basis)
+    basis[0] = start / np.linalg.norm(start)
+    relative = np.inf
+    for k in range(1, len(basis) + 1):
+        images[k - 1] = product(basis[k - 1])
+        projected = basis[:k] @ images[:k].T
+        values, vectors = linalg.eigh((projected + projected.T) / 2)
+        value, coefficients = float(values[-1]), vectors[:, -1]
+        difference = float(np.linalg.norm(coefficients @ (images[:k] - value * basis[:k])))
+        if difference <= residual * value:
+            return Eigenvalue(value, difference / value if value > 0 else 0.0, k)
+        relative = difference / value if value > 0 else np.inf
+        if k < len(basis):
+            w = images[k - 1]
+            for _ in range(2):  # twice is enough against rounding
+                w = w - (basis[:k] @ w) @ basis[:k]
+            norm = np.linalg.norm(w)
+            if norm == 0:
+                break
+            basis[k] = w / norm
+    raise NotConverged(
+        f"the largest eigenvalue has a relative residual of {relative:.1e} after {k} products, "
+        f"{residual:.1e} was asked for; ask for a larger residual or allow more products"
+    )

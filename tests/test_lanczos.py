@@ -1,0 +1,71 @@
+"""The matrix-free largest eigenvalue against the Gram matrix, and its honest failure."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from numerics.fisher import dual_gram
+from numerics.lanczos import DualProduct, NotConverged, lanczos, largest_eigenvalue
+from numerics.network import draw_inputs, draw_parameters
+from tests.test_schemes_numeric import as_table, built, networks, plain_forward, posed
+from theory.architecture import Network
+
+
+@given(networks())
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.filter_too_much])
+def test_product_is_that_of_the_dual_fisher_matrix_of_any_network(case):
+    network, phi, parameters, inputs = built(case)
+    posed(plain_forward, network, phi, as_table(parameters), inputs[0])
+    F = dual_gram(network, parameters, inputs)[0] / 6
+    product = DualProduct.at(network, parameters, inputs)
+    found = np.array([product(e) for e in np.eye(product.size)])
+    assert np.abs(found - F).max() <= 1e-11 * max(1, np.abs(F).max())
+
+
+def drawn(hidden, width, samples, *, outputs=2, activation="relu"):
+    network = Network(activation, depth=3, sigma_w2=2, sigma_b2=0.1, hidden=hidden, outputs=outputs)
+    rng = np.random.default_rng(4)
+    parameters = draw_parameters(network, width, 1, rng)
+    return network, parameters, draw_inputs(network, width, samples, 1, rng)
+
+
+@pytest.mark.parametrize("residual", [1e-2, 1e-4, 1e-8])
+@pytest.mark.parametrize("hidden", ["none", "batchnorm", "layernorm"])
+def test_largest_eigenvalue_lies_within_its_residual(hidden, residual):
+    network, parameters, inputs = drawn(hidden, 64, 24)
+    exact = np.linalg.eigvalsh(dual_gram(network, parameters, inputs)[0] / 24)
+    found = largest_eigenvalue(network, parameters, inputs, residual=residual)
+    assert found.residual <= residual
+    assert np.abs(exact - found.value).min() <= residual * found.value
+    assert found.value == pytest.approx(exact[-1], rel=max(residual, 1e-10))
+
+
+def test_a_spectrum_without_a_gap_is_not_reported_as_converged():
+    eigenvalues = np.linspace(0.9, 1, 2000)
+    with pytest.raises(NotConverged, match=r"after 5 products, 1\.0e-06 was asked for"):
+        lanczos(lambda v: eigenvalues * v, 2000, residual=1e-6, most=5)
+
+
+def test_a_product_that_is_not_symmetric_is_found_out():
+    rng = np.random.default_rng(1)
+    matrix = np.eye(30) + 0.3 * rng.standard_normal((30, 30))
+    with pytest.raises(NotConverged):
+        lanczos(lambda v: matrix @ v, 30, residual=1e-6, most=100)
+
+
+def test_a_matrix_of_rank_one_and_a_zero_one_are_exhausted_at_once():
+    u = np.arange(1.0, 6)
+    found = lanczos(lambda v: u * (u @ v), 5, residual=1e-10, most=10)
+    assert found.value == pytest.approx(55)
+    assert lanczos(lambda v: 0 * v, 5, residual=1e-10, most=10).value == 0
+
+
+def test_memory_is_that_of_the_weights_and_not_of_the_derivatives():
+    network, parameters, inputs = drawn("batchnorm", 256, 128, outputs=10)
+    tracemalloc.start()
+    largest_eigenvalue(network, parameters, inputs)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * (30 * 128 * 256 + 10 * 128**2 + 30 * 1280)  # D alone has 42 million numbers
