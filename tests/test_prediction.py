@@ -179,7 +179,7 @@ def test_kernel_equals_the_textbook_sum_at_general_widths(place, fields):
         (p.kappa_leading, leading, alpha),
     ):
         expected = np.array([one, two, one - two]) / unit
-        assert list(found) == pytest.approx(expected, rel=1e-10, abs=1e-12 * expected[0])
+        assert list(found[:3]) == pytest.approx(expected, rel=1e-10, abs=1e-12 * expected[0])
     assert p.uniform_mode == pytest.approx((K1 + (N - 1) * K2) / N, rel=1e-10, abs=0)
     assert p.bulk_mode == pytest.approx((K1 - K2) / N, rel=1e-10, abs=0)
 
@@ -209,7 +209,7 @@ def test_mean_subtraction_folded_into_the_start_removes_the_uniform_mode_only(pl
     linear = order_parameters(*arguments)
     widths = net.widths(200)
     folded_kernel, kernel = folded.kernel(widths, True), linear.kernel(widths, True)
-    K1, K2, gap = folded_kernel
+    K1, K2, gap = folded_kernel[:3]
     assert abs(K1 + (N - 1) * K2) < 1e-12 * kernel.K1
     assert gap == pytest.approx(kernel.gap, rel=1e-14, abs=0)
     p = predict(replace(net, last=MeanSubtraction(), outputs=1), 200, N)
@@ -626,7 +626,7 @@ def test_thirty_digits_agree_with_floats(place, last):
     net = net if last is None else replace(net, last=last)
     floats, digits = predict(net, 100, 12), predict(net, 100, 12, digits=30)
     for name in ("K", "kappa", "kappa_leading", "uniform_mode", "bulk_mode"):
-        one, other = getattr(floats, name), getattr(digits, name)
+        one, other = (np.ravel(getattr(p, name))[:3] for p in (floats, digits))
         assert one == pytest.approx(np.array(other, dtype=float), rel=1e-13, abs=0)
     for name in ("mean_eigenvalue", "second_moment"):
         assert getattr(floats, name) == pytest.approx(
@@ -692,8 +692,8 @@ def test_symbols_agree_with_floats_after_substitution(name, last):
         return float(sp.N(sp.sympify(expression).subs(values), 20))
 
     for key in ("K", "kappa", "kappa_leading"):
-        found = [number(part) for part in getattr(closed, key)]
-        assert found == pytest.approx(list(getattr(numeric, key)), rel=1e-12, abs=0)
+        found = [number(part) for part in getattr(closed, key)[:3]]
+        assert found == pytest.approx(list(getattr(numeric, key)[:3]), rel=1e-12, abs=0)
     for key in ("uniform_mode", "bulk_mode", "mean_eigenvalue", "second_moment", "parameters"):
         found = number(getattr(closed, key))
         assert found == pytest.approx(float(getattr(numeric, key)), rel=1e-12, abs=0)
@@ -713,7 +713,7 @@ def test_symbols_agree_with_floats_after_substitution(name, last):
 def test_a_symbolic_tanh_prediction_names_its_integrals():
     net = Network("tanh", depth=3, sigma_w2=SYMBOLS["sw2"], sigma_b2=SYMBOLS["sb2"])
     kappa = predict(net, SYMBOLS["M"], SYMBOLS["N"]).kappa_leading
-    for part in kappa:
+    for part in kappa[:3]:
         names = {function.func.__name__ for function in part.atoms(sp.Function)}
         assert names == {"I_tanh", "I_dtanh"}
 
@@ -744,7 +744,7 @@ def test_arrays_of_variances_agree_with_scalars(place, last):
         for name in ("mean_eigenvalue", "second_moment", "uniform_mode", "bulk_mode"):
             array = np.broadcast_to(getattr(arrays, name), sw2.shape)
             assert array[index] == pytest.approx(float(getattr(scalars, name)), rel=1e-13, abs=0)
-        for part, scalar in zip(arrays.kappa_leading, scalars.kappa_leading, strict=True):
+        for part, scalar in zip(arrays.kappa_leading[:3], scalars.kappa_leading[:3], strict=True):
             assert np.broadcast_to(part, sw2.shape)[index] == pytest.approx(
                 float(scalar), rel=1e-13, abs=1e-15
             )

@@ -196,7 +196,7 @@ def _forgotten_gap(layer, sigma_w2, above):
 
 
 def _squared_weight(layer, sigma_w2, above):
-    right = normalization._plain_pull_back(layer, sigma_w2, above)
+    right = normalization.plain.pull_back(layer, sigma_w2, above)
     return Backward(right.T, sigma_w2 * right.S)
 
 

@@ -91,7 +91,7 @@ def noise(network: Network) -> float:
     """
     sigma_w2, C = float(network.sigma_w2), int(network.outputs)
     alpha = [float(ratio) for ratio in network.ratios or ()]
-    order = order_parameters(network, FLOATS, 0, sigma_w2, float(network.sigma_b2))
+    order = order_parameters(network, FLOATS, None, sigma_w2, float(network.sigma_b2))
     if min(order.q2) < 0:
         raise OutOfRegime(
             f"the bulk needs samples with non-negative covariance, q_2 = {min(order.q2):.4g}"

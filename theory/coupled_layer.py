@@ -9,6 +9,7 @@ from theory.coupled_outputs import (
     CoupledMap,
     Law,
     Mean,
+    Spread,
     check_layer_norm,
     given,
     layer_norm_cross,
@@ -109,9 +110,10 @@ def _given(coupled: CoupledMap, o: Outputs, outputs: np.ndarray) -> Statistics:
 def _random(
     coupled: CoupledMap, o: Outputs, m: Mean, s: Mean | None, reason: str | None = None
 ) -> Statistics:
-    _, B = sampled(coupled, _law(o))
-    count = int(o.C) - 1
-    laws = spread(B, float(o.K2), float(o.gap), count)
+    laws: tuple[Spread, ...] = ()
+    if not o.moments_only:
+        _, B = sampled(coupled, _law(o))
+        laws = spread(B, float(o.K2), float(o.gap), int(o.C) - 1)
     random = "the largest eigenvalue is random through the outputs"
     return Statistics(
         m.value,

@@ -29,6 +29,28 @@ def bulk_mode(gap: Number, N: Number) -> Number:
     return gap / N
 
 
+def batched_uniform_mode(K1: Number, K2: Number, K3: Number, N: Number, B: Number) -> Number:
+    r"""The uniform mode with batches of B samples, :math:`(K_1 + (B-1) K_2 + (N-B) K_3)/N`.
+
+    K_2 is that of two samples of a batch, K_3 of different batches.
+
+    >>> batched_uniform_mode(3, 2, 1, 4, 2)
+    1.75
+    """
+    return (K1 + (B - 1) * K2 + (N - B) * K3) / N
+
+
+def contrast_mode(K1: Number, K2: Number, K3: Number, N: Number, B: Number) -> Number:
+    r"""Eigenvalue of the C (N/B - 1) contrasts between batches.
+
+    .. math:: (K_1 + (B-1) K_2 - B K_3)/N
+
+    >>> contrast_mode(3, 2, 1, 4, 2)
+    0.75
+    """
+    return (K1 + (B - 1) * K2 - B * K3) / N
+
+
 def mean_eigenvalue(K1: Number, C: Number, P: Number) -> Number:
     r"""Mean over all P eigenvalues, :math:`m = \mathrm{tr} F/P = C K_1/P`."""
     return C * K1 / P
@@ -41,6 +63,16 @@ def second_moment(K1: Number, K2: Number, N: Number, C: Number, P: Number) -> Nu
                 = \frac CP \left( \frac{K_1^2}{N} + \frac{N-1}{N} K_2^2 \right)
     """
     return C / P * (K1**2 / N + (N - 1) / N * K2**2)
+
+
+def batched_second_moment(
+    K1: Number, K2: Number, K3: Number, N: Number, B: Number, C: Number, P: Number
+) -> Number:
+    r"""Mean square of all P eigenvalues with batches of B samples.
+
+    .. math:: s = \frac{C}{P N} \left( K_1^2 + (B-1) K_2^2 + (N-B) K_3^2 \right)
+    """
+    return C / (P * N) * (K1**2 + (B - 1) * K2**2 + (N - B) * K3**2)
 
 
 def centred_mean_eigenvalue(gap: Number, N: Number, C: Number, P: Number) -> Number:

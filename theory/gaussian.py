@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from theory.architecture import Activation, NotCovered, OutOfRegime
+from theory.averages import elementwise
 from theory.errors import DescriptionError
 from theory.families.kernel import Kernel
 from theory.kernels import KERNELS, SYMBOLIC
 from theory.mathematics import FLOATS, Number, Symbols, of, precise
-from theory.pair import Given, Pair
-from theory.quadrature import integrals
+from theory.pair import Given, Law, Pair
+from theory.quadrature import integrals, one_sample
 from theory.recognition import recognized
 
 QUANTITIES = {
@@ -97,8 +98,7 @@ def moments(activation: Activation, pair: Pair) -> Moments:
     if kernel is None:
         return _moments_by_quadrature(activation, pair)
     symbolic = isinstance(of(*pair), Symbols)
-    if symbolic and activation.name not in SYMBOLIC:
-        raise NotCovered(f"a symbolic prediction for {activation} (covered: {', '.join(SYMBOLIC)})")
+    _check_symbolic(activation, of(*pair))
     first, second = kernel.second(pair.u), kernel.dual(pair)
     slope, slopes = kernel.derivative_second(pair.u), kernel.derivative_dual(pair)
     gap, slope_gap = first - second, slope - slopes
@@ -108,6 +108,31 @@ def moments(activation: Activation, pair: Pair) -> Moments:
     return Moments(first, second, gap, slope, slopes, slope_gap)
 
 
+def mean(activation: Activation, law: Law) -> Number:
+    r""":math:`E\varphi(u)` over one sample, in every number system that ``moments`` has.
+
+    >>> mean(Activation.named("linear"), Law(0.5, 2.0))
+    0.5
+    """
+    kernel = closed_kernel(activation)
+    m = of(*law)
+    if kernel is not None:
+        _check_symbolic(activation, m)
+        return kernel.mean(law)
+    if isinstance(m, Symbols):
+        raise NotCovered(f"a symbolic prediction for {activation}, which has no closed form")
+    if m is not FLOATS:
+        return _given(one_sample(activation, law, m)["mean"])
+    return elementwise(
+        lambda shift, a: float(_given(one_sample(activation, Law(shift, a))["mean"])), *law
+    )
+
+
+def _check_symbolic(activation: Activation, m: Any) -> None:
+    if isinstance(m, Symbols) and activation.name not in SYMBOLIC:
+        raise NotCovered(f"a symbolic prediction for {activation} (covered: {', '.join(SYMBOLIC)})")
+
+
 def _moments_by_quadrature(activation: Activation, pair: Pair) -> Moments:
     m = of(*pair)
     if isinstance(m, Symbols):
@@ -115,10 +140,8 @@ def _moments_by_quadrature(activation: Activation, pair: Pair) -> Moments:
     parts = np.broadcast_arrays(*pair) if m is FLOATS else pair
     if m is FLOATS and parts[0].ndim:
         each = [
-            _moments_by_quadrature(
-                activation, Pair(float(a), float(b), float(r), float(dl), float(op))
-            )
-            for a, b, r, dl, op in zip(*(part.ravel() for part in parts[:5]), strict=True)
+            _moments_by_quadrature(activation, Pair(*map(float, point)))
+            for point in zip(*(part.ravel() for part in parts), strict=True)
         ]
         return Moments(*(np.reshape(column, parts[0].shape) for column in zip(*each, strict=True)))
     found = integrals(activation, pair, m)
@@ -148,7 +171,7 @@ def _gap_by_price(kernel: Kernel, pair: Pair, difference: Number) -> Number:
     for node, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
         t = theta * node
         total = total + weight * theta * np.sin(t) * kernel.derivative_dual(
-            Pair.at(pair.a, theta=t)
+            Pair.at(pair.a, theta=t, mean1=pair.m1, mean2=pair.m2)
         )
     return np.where(pair.theta <= SERIES_ANGLE, pair.a * total, difference)[()]
 

@@ -23,6 +23,8 @@ from theory.statistics import LargestEigenvalue, Mode, Outputs, Statistics
 
 def linear_outputs(scheme: Scheme, o: Outputs) -> Statistics:
     """No map: C uniform modes, which stand out where K_2 > 0, above the bulk."""
+    if o.K3 is not None:
+        return _batched_outputs(o)
     uniform, bulk = fisher.uniform_mode(o.K1, o.K2, o.N), fisher.bulk_mode(o.gap, o.N)
     reason = None
     if o.v_tot is None:
@@ -38,6 +40,28 @@ def linear_outputs(scheme: Scheme, o: Outputs) -> Statistics:
         (Mode(uniform, o.C, "uniform"), Mode(bulk, o.C * (o.N - 1), "bulk")),
         largest,
         reason,
+    )
+
+
+def _batched_outputs(o: Outputs) -> Statistics:
+    """Uniform modes, contrasts between batches, and contrasts within them."""
+    uniform = fisher.batched_uniform_mode(o.K1, o.K2, o.K3, o.N, o.B)
+    contrast = fisher.contrast_mode(o.K1, o.K2, o.K3, o.N, o.B)
+    bulk = fisher.bulk_mode(o.gap, o.N)
+    modes = (
+        Mode(uniform, o.C, "uniform"),
+        Mode(contrast, o.C * (o.N / o.B - 1), "contrast"),
+        Mode(bulk, o.C * (o.N - o.N / o.B), "bulk"),
+    )
+    present = tuple(mode for mode in modes if mode.multiplicity != 0)
+    largest = present[0].eigenvalue
+    for mode in present[1:]:
+        largest = _larger(largest, mode.eigenvalue)
+    return Statistics(
+        fisher.mean_eigenvalue(o.K1, o.C, o.P),
+        fisher.batched_second_moment(o.K1, o.K2, o.K3, o.N, o.B, o.C, o.P),
+        present,
+        LargestEigenvalue(largest, None, None, "M", "fixed-samples"),
     )
 
 
@@ -59,9 +83,12 @@ def centred_outputs(scheme: Scheme, o: Outputs) -> Statistics:
         "fixed-samples" if fixed else "proportional",
     )
     return Statistics(
-        fisher.centred_mean_eigenvalue(o.gap, o.N, o.C, o.P),
-        fisher.centred_second_moment(o.gap, o.N, o.C, o.P, o.noise),
-        (Mode(bulk, o.C * (o.N - 1), "bulk"), Mode(0 * bulk, o.C, "uniform")),
+        fisher.centred_mean_eigenvalue(o.gap, o.batch, o.C, o.P),
+        fisher.centred_second_moment(o.gap, o.batch, o.C, o.P, o.noise) * (o.batch / o.N),
+        (
+            Mode(bulk, o.C * (o.batch - 1) * (o.N / o.batch), "bulk"),
+            Mode(0 * bulk, o.C * (o.N / o.batch), "uniform"),
+        ),
         largest,
         ""
         if fixed
@@ -78,26 +105,26 @@ def normalized_outputs(scheme: Scheme, o: Outputs) -> Statistics:
     assert isinstance(scheme, BatchNorm)
     if o.given is not None:
         return _normalized_given(scheme, o, o.given)
-    check_samples(scheme, o.N)
+    check_samples(scheme, o.batch)
     m = of(*o[:9])
     gamma, eps = m.number(scheme.gamma), m.number(scheme.eps)
-    contrasts, second, bulk, along = _normalized_traces(o, eps)
+    contrasts, second, bulk, along = _normalized_traces(o._replace(N=o.batch), eps)
     reason = "the largest eigenvalue is random through the variance of each output"
     second_moment = None
     if second is None:
-        reason += f"; the mean of 1/sigma^4 does not exist for N = {int(o.N)} <= 5 at eps = 0"
+        reason += f"; the mean of 1/sigma^4 does not exist for N = {int(o.batch)} <= 5 at eps = 0"
     else:
         second_moment = fisher.normalized_second_moment(
-            o.gap, second, gamma, o.N, o.C, o.P, o.noise
-        )
+            o.gap, second, gamma, o.batch, o.C, o.P, o.noise
+        ) * (o.batch / o.N)
     scale = gamma**2 * fisher.bulk_mode(o.gap, o.N)
     return Statistics(
-        fisher.normalized_mean_eigenvalue(o.gap, contrasts, gamma, o.N, o.C, o.P),
+        fisher.normalized_mean_eigenvalue(o.gap, contrasts, gamma, o.batch, o.C, o.P),
         second_moment,
         (
-            Mode(scale * bulk, o.C * (o.N - 2), "bulk"),
-            Mode(scale * along, o.C, "output"),
-            Mode(0 * scale, o.C, "uniform"),
+            Mode(scale * bulk, o.C * (o.batch - 2) * (o.N / o.batch), "bulk"),
+            Mode(scale * along, o.C * (o.N / o.batch), "output"),
+            Mode(0 * scale, o.C * (o.N / o.batch), "uniform"),
         ),
         LargestEigenvalue(None, None, None, "M" if o.v_tot is None else "1", "random"),
         reason,
@@ -105,22 +132,23 @@ def normalized_outputs(scheme: Scheme, o: Outputs) -> Statistics:
 
 
 def _normalized_given(scheme: BatchNorm, o: Outputs, outputs: np.ndarray) -> Statistics:
-    r"""For realised outputs: :math:`\sigma_k^2` is their variance, nothing is random any more."""
-    gamma, eps = float(scheme.gamma), float(scheme.eps)
-    inverse = 1 / (outputs.var(axis=1) + eps)
+    r"""For realised outputs: :math:`\sigma_k^2` is their variance in a batch, nothing is random."""
+    gamma, eps, B = float(scheme.gamma), float(scheme.eps), int(o.batch)
+    inverse = 1 / (outputs.reshape(-1, B).var(axis=1) + eps)
     rest = eps * inverse
     modes = gamma**2 * inverse * fisher.bulk_mode(o.gap, o.N)
     return Statistics(
         fisher.normalized_mean_eigenvalue(
-            o.gap, (inverse * (o.N - 2 + rest**2)).mean(), gamma, o.N, o.C, o.P
+            o.gap, (inverse * (B - 2 + rest**2)).mean(), gamma, B, o.C, o.P
         ),
         fisher.normalized_second_moment(
-            o.gap, (inverse**2 * (o.N - 2 + rest**4)).mean(), gamma, o.N, o.C, o.P, o.noise
-        ),
+            o.gap, (inverse**2 * (B - 2 + rest**4)).mean(), gamma, B, o.C, o.P, o.noise
+        )
+        * (B / o.N),
         (
-            *(Mode(float(mode), o.N - 2, "bulk") for mode in modes),
+            *(Mode(float(mode), B - 2, "bulk") for mode in modes),
             *(Mode(float(mode), 1, "output") for mode in modes * rest**2),
-            Mode(0.0, o.C, "uniform"),
+            Mode(0.0, len(modes), "uniform"),
         ),
         LargestEigenvalue(float(modes.max()), None, None, "M", "given-outputs"),
         bulk=Bulk(float(modes.min()), float(modes.max()), float(modes.mean())),

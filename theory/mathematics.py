@@ -28,6 +28,7 @@ class Floats:
     sqrt, exp, log, sin, cos, tanh, cosh = np.sqrt, np.exp, np.log, np.sin, np.cos, np.tanh, np.cosh
     arcsin, expm1, log1p = np.arcsin, np.expm1, np.log1p
     erf, maximum, absolute = special.erf, np.maximum, np.abs
+    rising = special.poch  # Gamma(a + b)/Gamma(a)
 
     @staticmethod
     def number(value: Number) -> Number:
@@ -78,7 +79,7 @@ class Precise:
         )
         self.erf, self.erfc, self.absolute = context.erf, context.erfc, context.fabs
         self.arcsin, self.expm1, self.log1p = context.asin, context.expm1, context.log1p
-        self.maximum = max
+        self.maximum, self.rising = max, context.rf
 
     def number(self, value: Number) -> Number:
         if isinstance(value, mpmath.ctx_mp_python._mpf):
@@ -120,7 +121,7 @@ class Symbols:
         self.sqrt, self.exp, self.log, self.erf = sympy.sqrt, sympy.exp, sympy.log, sympy.erf
         self.sin, self.cos, self.tanh, self.cosh = sympy.sin, sympy.cos, sympy.tanh, sympy.cosh
         self.maximum, self.absolute = sympy.Max, sympy.Abs
-        self.arcsin = sympy.asin
+        self.arcsin, self.rising = sympy.asin, sympy.rf
         self.expm1, self.log1p = lambda x: sympy.exp(x) - 1, lambda x: sympy.log(1 + x)
 
     @staticmethod

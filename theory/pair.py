@@ -81,9 +81,9 @@ class Pair(NamedTuple):
         return cls(a, b, c * root, dl, op, mean1, mean2)
 
     @classmethod
-    def of_samples(cls, q1: Number, q2: Number, gap: Number) -> Pair:
-        """The centred pair of two samples: variance q1 each, covariance q2, gap = q1 - q2."""
-        return cls(q1, q1, q2, gap / q1, (q1 + q2) / q1)
+    def of_samples(cls, q1: Number, q2: Number, gap: Number, mean: Number = 0) -> Pair:
+        """The pair of two samples: variance q1 each, covariance q2, gap = q1 - q2, equal means."""
+        return cls(q1, q1, q2, gap / q1, (q1 + q2) / q1, mean, mean)
 
     @property
     def u(self) -> Law:

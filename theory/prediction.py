@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from theory import bulk, fisher
-from theory.architecture import DescriptionError, Network, NoNormalization
+from theory.architecture import (
+    DescriptionError,
+    Network,
+    NoNormalization,
+    Normalized,
+    NotCovered,
+)
 from theory.coupled_outputs import Law, Spread, draw_outputs
 from theory.last_layer import last_layer
 from theory.mathematics import FLOATS, Number, Symbols, of, precise, symbols
@@ -16,19 +23,34 @@ from theory.meanfield import Kernel, OrderParameters, order_parameters
 from theory.outliers import Bulk, Outlier
 from theory.statistics import LargestEigenvalue, Mode, Outputs
 from theory.validation import whole
+from theory.weights import gradient_factors
 
 REGIMES = ("fixed-samples", "proportional")
+
+
+class Block(NamedTuple):
+    """The diagonal block of one layer's weights in the Fisher matrix."""
+
+    layer: int
+    parameters: Number
+    K: Kernel
+    mean_eigenvalue: Number
+    second_moment: Number | None
+    largest_eigenvalue: Number | None
 
 
 @dataclass(frozen=True)
 class Prediction:
     r"""What theory says of one network at width M with N samples.
 
-    ``K`` and ``kappa`` = K/(alpha M) (at finite N and M), ``kappa_leading`` (both infinite, no bias
-    gradients), ``uniform_mode``, ``bulk_mode`` and ``order_parameters`` are those of the network
-    with a linear last layer. ``mean_eigenvalue`` (m), ``second_moment`` (s), ``spectrum`` (of the
-    dual, in expectation), ``largest_eigenvalue`` and ``learning_rate_threshold`` are of the whole
-    network. ``reason`` says why one of them is None.
+    ``K``, its parts ``groups`` by kind of parameter, ``kappa`` = K/(alpha M) (at finite N and M),
+    ``kappa_leading`` (both infinite, a batch size stays; the weights' part alone),
+    ``uniform_mode``, ``bulk_mode`` and, with mini-batches, ``contrast_mode`` and
+    ``order_parameters`` are those of the network with a linear last layer; in the NTK
+    parameterization kappa is K. ``gradient_ratio`` is T^l/T^{l+1} of one sample for l = L-1..1.
+    ``mean_eigenvalue`` (m), ``second_moment`` (s), ``spectrum`` (of the dual, in expectation),
+    ``largest_eigenvalue``, ``learning_rate_threshold`` and ``blocks``, those of each layer's
+    weights alone, are of the whole network. ``reason`` says why one of them is None.
     """
 
     network: Network
@@ -36,11 +58,15 @@ class Prediction:
     samples: Number
     parameters: Number
     K: Kernel
+    groups: dict[str, Kernel]
     kappa: Kernel
     kappa_leading: Kernel
     uniform_mode: Number
+    contrast_mode: Number | None
     bulk_mode: Number
     order_parameters: OrderParameters
+    gradient_ratio: tuple[Number | None, ...]
+    blocks: tuple[Block, ...]
     mean_eigenvalue: Number
     second_moment: Number | None
     spectrum: tuple[Mode, ...]
@@ -81,7 +107,6 @@ def predict(
     >>> [round(float(kappa), 8) for kappa in predict(net, 1000, 100).kappa_leading[:2]]
     [1.575, 0.40149422]
     """
-    network.refuse_later("a prediction", covered=("loss",))
     m = _number_system(network, width, samples, digits)
     if regime not in REGIMES:
         raise DescriptionError(f"unknown regime {regime!r}; known: {', '.join(REGIMES)}")
@@ -114,13 +139,15 @@ def _predict(
 ) -> Prediction:
     N, C, alpha = m.number(samples), m.number(network.outputs), m.number(network.alpha)
     M, P = m.number(width), m.number(network.parameter_count(width))
-    order = order_parameters(
-        network,
-        m,
-        N,
+    variances = (
         m.number(network.sigma_w2 if sigma_w2 is None else sigma_w2),
         m.number(network.sigma_b2 if sigma_b2 is None else sigma_b2),
     )
+    order = order_parameters(network, m, N, *variances)
+    factors = gradient_factors(
+        network, m, network.widths(width), *variances, network.bias_gradients
+    )
+    K = order.kernel(*factors)
     if outputs_seed is not None:
         if given is not None:
             raise DescriptionError("outputs and outputs_seed are both given; give one of them")
@@ -128,36 +155,117 @@ def _predict(
         given = draw_outputs(law, 1, whole("outputs_seed", outputs_seed, least=0))[0]
     if given is not None:
         given = _check_outputs(given, network.outputs, samples, m)
-    K = order.kernel(network.widths(width), network.bias_gradients)
-    ratios = tuple(m.number(ratio) for ratio in network.ratios or ())
-    of_outputs = Outputs(*K, order.q_gap[-1], alpha, M, N, C, P, order.q2[-1], given=given)
+    B = None if network.batch_size is None else m.number(network.batch(samples))
+    outputs = Outputs(
+        K.K1,
+        K.K2,
+        K.gap,
+        order.q_gap[-1],
+        alpha,
+        M,
+        N,
+        C,
+        P,
+        order.q2[-1],
+        B=B,
+        K3=K.K3,
+        given=given,
+    )
     if regime == "proportional":
         if m is not FLOATS or sigma_w2 is not None or sigma_b2 is not None:
             raise DescriptionError("the proportional regime is computed for one network in float64")
-        of_outputs = of_outputs._replace(v_tot=bulk.noise(network))
-    statistics = last_layer(network)(of_outputs)
-    value = statistics.largest_eigenvalue.value
+        _check_plain(network)
+        outputs = outputs._replace(v_tot=bulk.noise(network))
+    statistics = last_layer(network)(outputs)
+    largest = statistics.largest_eigenvalue
+    if network.parameterization == "ntk":
+        largest = largest._replace(order="1")
+    value = largest.value
     return Prediction(
         network=network,
         width=width,
         samples=samples,
         parameters=network.parameter_count(width),
         K=K,
-        kappa=K.over(alpha * M),
-        kappa_leading=order.kernel(ratios, bias_gradients=False).over(alpha),
-        uniform_mode=fisher.uniform_mode(K.K1, K.K2, N),
+        groups=order.groups(*factors),
+        kappa=K if network.parameterization == "ntk" else K.over(alpha * M),
+        kappa_leading=_leading(network, m, order, variances),
+        uniform_mode=fisher.uniform_mode(K.K1, K.K2, N)
+        if B is None
+        else fisher.batched_uniform_mode(K.K1, K.K2, K.K3, N, B),
+        contrast_mode=None if B is None else fisher.contrast_mode(K.K1, K.K2, K.K3, N, B),
         bulk_mode=fisher.bulk_mode(K.gap, N),
         order_parameters=order,
+        gradient_ratio=tuple(map(_ratio, order.T1[-2::-1], order.T1[:0:-1])),
+        blocks=_blocks(network, network.widths(width), order, factors.weights, outputs),
         mean_eigenvalue=statistics.mean_eigenvalue,
         second_moment=statistics.second_moment,
         spectrum=statistics.spectrum,
-        largest_eigenvalue=statistics.largest_eigenvalue,
+        largest_eigenvalue=largest,
         learning_rate_threshold=None if value is None else fisher.learning_rate_threshold(value),
         reason=statistics.reason,
         outliers=statistics.outliers,
         bulk=statistics.bulk,
         standard_errors=statistics.standard_errors,
     )
+
+
+def _check_plain(network: Network) -> None:
+    """The proportional regime is that of unnormalized hidden layers and plain weights."""
+    kinds = {scheme.kind for scheme in network.layers or ()}
+    choices = network.weights, network.parameterization, network.batch_size
+    if kinds != {"none"} or choices != ("plain", "standard", None):
+        raise NotCovered(
+            "the proportional regime with hidden normalization, normalized or standardized "
+            "weights, the NTK parameterization, or batch_size"
+        )
+
+
+def _leading(
+    network: Network, m: Any, order: OrderParameters, variances: tuple[Number, Number]
+) -> Kernel:
+    """The limit of kappa as N and M grow; the numbers of one finite batch stay as they are."""
+    if network.batch_size is None and any(s.over == "samples" for s in network.layers or ()):
+        order = order_parameters(network, m, None, *variances)
+    ratios = tuple(m.number(ratio) for ratio in network.ratios or ())
+    if network.parameterization == "ntk":
+        return order.kernel(
+            *gradient_factors(network, m, ratios, *variances, network.bias_gradients)
+        )
+    order = replace(order, own={})
+    factors = gradient_factors(network, m, ratios, *variances, bias_gradients=False)
+    return order.kernel(*factors).over(m.number(network.alpha))
+
+
+def _ratio(below: Number, above: Number) -> Number | None:
+    """None where the gradient itself has become 0."""
+    return None if np.any(np.asarray(above) == 0) else below / above
+
+
+def _blocks(
+    network: Network,
+    widths: tuple[Number, ...],
+    order: OrderParameters,
+    factors: tuple[Number, ...],
+    outputs: Outputs,
+) -> tuple[Block, ...]:
+    found = []
+    for l, (inputs, units) in enumerate(pairwise(widths)):
+        K, P = order.block(l, factors[l]), inputs * units
+        own = outputs._replace(K1=K.K1, K2=K.K2, gap=K.gap, K3=K.K3, P=P)
+        own = own._replace(v_tot=None, moments_only=True)
+        of_block = last_layer(network)(own)
+        found.append(
+            Block(
+                l + 1,
+                P,
+                K,
+                of_block.mean_eigenvalue,
+                of_block.second_moment,
+                of_block.largest_eigenvalue.value,
+            )
+        )
+    return tuple(found)
 
 
 def unmapped(network: Network) -> Network:
@@ -179,6 +287,13 @@ def _check_outputs(outputs: Any, C: int, N: int, m: Any) -> np.ndarray:
 
 def _number_system(network: Network, width: Number, samples: Number, digits: int | None) -> Any:
     fields = (network.sigma_w2, network.sigma_b2, network.outputs, *(network.ratios or ()))
+    fields += (network.raw_variance,) if network.raw_variance is not None else ()
+    fields += tuple(
+        getattr(scheme, name)
+        for scheme in (*(network.layers or ()), network.last)
+        if isinstance(scheme, Normalized)
+        for name in ("gamma", "beta", "eps", "gamma_std", "beta_std")
+    )
     parameters = (value for _, value in network.activation.parameters)
     if isinstance(of(width, samples, *fields, *parameters), Symbols):
         if digits is not None:
@@ -234,20 +349,26 @@ def to_json(prediction: Prediction, digits: int | None = None) -> dict[str, Any]
             return value.tolist()
         return float(value)
 
-    return {
+    def entries(K: Kernel) -> Any:
+        return plain([K.K1, K.K2] if K.K3 is None else [K.K1, K.K2, K.K3])
+
+    batched = () if prediction.contrast_mode is None else ("q3", "qh3", "S3")
+    found = {
         "network": prediction.network.describe(),
         "width": prediction.width,
         "samples": prediction.samples,
         "parameters": prediction.parameters,
-        "K": plain(prediction.K[:2]),
-        "kappa": plain(prediction.kappa[:2]),
-        "kappa_leading": plain(prediction.kappa_leading[:2]),
+        "K": entries(prediction.K),
+        "groups": {name: entries(K) for name, K in prediction.groups.items()},
+        "kappa": entries(prediction.kappa),
+        "kappa_leading": entries(prediction.kappa_leading),
         "uniform_mode": plain(prediction.uniform_mode),
         "bulk_mode": plain(prediction.bulk_mode),
         "order_parameters": {
             name: plain(getattr(order, name))
-            for name in ("q1", "q2", "qh1", "qh2", "T1", "T2", "S1", "S2")
+            for name in ("q1", "q2", "qh1", "qh2", "T1", "T2", "S1", "S2", *batched)
         },
+        "gradient_ratio": plain(prediction.gradient_ratio),
         "mean_eigenvalue": plain(prediction.mean_eigenvalue),
         "second_moment": plain(prediction.second_moment),
         "spectrum": [
@@ -275,5 +396,19 @@ def to_json(prediction: Prediction, digits: int | None = None) -> dict[str, Any]
                 strict=True,
             )
         ),
+        "blocks": [
+            {
+                "layer": block.layer,
+                "parameters": plain(block.parameters),
+                "K": entries(block.K),
+                "mean_eigenvalue": plain(block.mean_eigenvalue),
+                "second_moment": plain(block.second_moment),
+                "largest_eigenvalue": plain(block.largest_eigenvalue),
+            }
+            for block in prediction.blocks
+        ],
         "reason": prediction.reason,
     }
+    if batched:
+        found["contrast_mode"] = plain(prediction.contrast_mode)
+    return found

@@ -15,8 +15,10 @@ from theory.outliers import Bulk, Outlier
 class Outputs(NamedTuple):
     """The linear outputs: their kernel, v = q_1^L - q_2^L, the sizes, q_2^L, and the bulk noise.
 
-    ``v_tot`` is None where the number of samples is fixed as the width grows. ``given``: realised
-    outputs of shape (C, N), for a prediction that is conditional on them.
+    ``v_tot`` is None where the number of samples is fixed as the width grows. With mini-batches B
+    is their size and K3 the kernel across them; else both are None. ``given``: realised outputs of
+    shape (C, N), for a prediction that is conditional on them. ``moments_only``: the law of the
+    outliers over the outputs is not asked for.
     """
 
     K1: Number
@@ -30,7 +32,15 @@ class Outputs(NamedTuple):
     P: Number
     q2: Number = 0
     v_tot: Number | None = None
+    B: Number | None = None
+    K3: Number | None = None
     given: np.ndarray | None = None
+    moments_only: bool = False
+
+    @property
+    def batch(self) -> Number:
+        """How many samples share their statistics."""
+        return self.N if self.B is None else self.B
 
     @property
     def noise(self) -> Number:

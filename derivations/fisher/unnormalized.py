@@ -20,7 +20,7 @@ QUANTITIES = ("kappa_1", "kappa_2", "uniform_mode")
 
 
 def requires(network: Network, samples: int) -> None:
-    """Two samples at least, linear outputs, and hidden layers for which there is a rule."""
+    """Two samples at least, linear outputs, and hidden layers without normalization."""
     if samples < 2:
         raise OutOfRegime(
             f"unnormalized needs N >= 2 samples, but N = {samples}: kappa_2 belongs to two of them."
@@ -30,6 +30,9 @@ def requires(network: Network, samples: int) -> None:
             f"unnormalized needs linear outputs, but the last layer has {network.last.kind}.\n"
             f"Use the theorem {network.last.kind}-last, or leave out the last layer's map."
         )
+    normalized = [scheme.kind for scheme in network.layers or () if scheme.kind != "none"]
+    if normalized:
+        raise OutOfRegime(f"unnormalized has no prediction for a hidden layer with {normalized[0]}")
     try:
         predict(network, 1000, samples)
     except NotCovered as error:
