@@ -21,6 +21,7 @@ from numerics.layers import OPERATIONS, operation
 from numerics.network import draw_inputs, draw_parameters, forward
 from numerics.observables import observed
 from numerics.output_kernels import output_kernels
+from numerics.outputs import against_outputs, along_outputs
 from theory.architecture import (
     Activation,
     BatchNorm,
@@ -272,10 +273,12 @@ def test_jacobian_and_gram_equal_complex_steps(case):
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.filter_too_much])
 def test_outputs_equal_the_plain_forward_pass_of_every_network_of_a_block(case):
     network, phi, parameters, inputs = built(case, count=2)
+    expected = [
+        posed(plain_forward, network, phi, as_table(parameters, i), inputs[i]) for i in range(2)
+    ]
     found = forward(network, parameters, inputs)
     for i in range(2):
-        expected = posed(plain_forward, network, phi, as_table(parameters, i), inputs[i])
-        assert found[i] == pytest.approx(expected, rel=1e-11, abs=1e-11)
+        assert found[i] == pytest.approx(expected[i], rel=1e-11, abs=1e-11)
         alone = dual_gram(network, parameters.of(slice(i, i + 1)), inputs[i : i + 1])[0]
         close(dual_gram(network, parameters, inputs)[i], alone, 1e-11)
 
@@ -586,6 +589,27 @@ def test_cross_entropy_weighs_the_gradients_with_the_covariance_of_the_softmax(o
     found = measure(softened, 8, 6, seeds=1)
     assert found["alignment"] is None
     assert found["kappa1"] == measure(network, 8, 6, seeds=1)["kappa1"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"loss": "cross-entropy"},
+        {"last": "layernorm"},
+        {"last": "batchnorm", "batch_size": 3},
+        {"last": "mean-subtraction"},
+        {"last": "none"},
+    ],
+    ids=str,
+)
+def test_map_of_the_outputs_has_its_transpose(fields):
+    network = batched(outputs=4, **fields)
+    rng = np.random.default_rng(2)
+    outputs = rng.standard_normal((2, 4, 6))
+    tangents, cotangents = rng.standard_normal((2, 2, 5, 4, 6))
+    left = (cotangents * along_outputs(network, outputs, tangents)).sum(axis=(-1, -2))
+    right = (against_outputs(network, outputs, cotangents) * tangents).sum(axis=(-1, -2))
+    assert left == pytest.approx(right, rel=1e-11, abs=1e-13)
 
 
 def test_last_layer_norm_of_two_outputs_has_no_gradient_and_of_three_a_rank_of_one():
