@@ -122,7 +122,14 @@ class Question:
         return predicted, predicted if self.row.unit is None else float(self.row.unit(terms))
 
     def _terms(self, prediction: Prediction, kernel: Kernel) -> Terms:
-        return Terms(kernel, prediction.order_parameters.q_gap[-1], self.samples)
+        order = prediction.order_parameters
+        K = prediction.groups[self.row.group] if self.row.group else kernel
+        return Terms(K, order.q_gap[-1], self.samples, self.network.batch(self.samples), order)
+
+    @property
+    def observable(self) -> str:
+        """The name under which the row's measurement is taken and kept."""
+        return f"{self.row.group}.{self.row.observable}" if self.row.group else self.row.observable
 
     @property
     def key(self) -> tuple[Network, int, Design]:
@@ -163,7 +170,7 @@ class Group:
         return any(question.row.given_outputs for question in self.questions)
 
     def measure(self, width: int, block: int) -> None:
-        names = {question.row.observable for question in self.questions}
+        names = {question.observable for question in self.questions}
         names |= {OUTPUTS} if self.conditional else set()
         observables = tuple(sorted(names))
         self.values[width, block] = observe(self.network, width, self.samples, block, observables)
@@ -178,7 +185,7 @@ class Group:
         rows = [
             question.ratio(
                 width,
-                self.gathered(question.row.observable, width),
+                self.gathered(question.observable, width),
                 self.gathered(OUTPUTS, width) if question.row.given_outputs else None,
             )
             for width in self.design.widths

@@ -11,7 +11,7 @@ import numpy as np
 from derivations.approach import MEAN, Approach
 from theory.architecture import Network
 from theory.mathematics import Number
-from theory.meanfield import Kernel
+from theory.meanfield import Kernel, OrderParameters
 
 if TYPE_CHECKING:
     from derivations.proof import Proof
@@ -20,20 +20,24 @@ if TYPE_CHECKING:
 class Terms(NamedTuple):
     r"""What the prediction of a row may depend on, in numbers or symbols.
 
-    The kernel K of one linear output, the gap :math:`v = q_1^L - q_2^L` of the last layer, the
-    number N of samples.
+    The kernel K of one linear output, or the part of the row's group of parameters; the gap
+    :math:`v = q_1^L - q_2^L` of the last layer; the number N of samples, and B of those that
+    share their batch statistics; with a network at hand, ``order``, all its order parameters.
     """
 
     K: Kernel
     v: Number
     N: Number
+    B: Number
+    order: OrderParameters | None = None
 
 
 @dataclass(frozen=True)
 class Row:
     r"""A quantity that a theorem predicts and a network shows.
 
-    ``value`` is the prediction. ``observable`` names the measurement in ``numerics.observables``.
+    ``value`` is the prediction. ``group``: the kind of parameters whose kernel it is about, all
+    by default. ``observable`` names the measurement in ``numerics.observables``.
     ``unit`` is the scale of an error where the value itself may vanish. ``approach`` is the way
     the measured value tends to its limit. ``given_outputs``: the prediction for the realised
     outputs (C, N) of each network, in place of ``value``, None where there is none for them; its
@@ -46,6 +50,7 @@ class Row:
     value: Callable[[Terms], Number]
     unit: Callable[[Terms], Number] | None = None
     approach: Approach = MEAN
+    group: str = ""
     given_outputs: Callable[[Terms, np.ndarray], float | None] | None = None
 
 

@@ -54,7 +54,8 @@ def test_proof_verifies(id):
 
 
 @pytest.mark.parametrize(
-    ("id", "quantity"), [(one.id, row.quantity) for one in THEOREMS for row in one.rows]
+    ("id", "quantity"),
+    [(one.id, row.quantity) for one in THEOREMS for row in one.rows if row.given_outputs is None],
 )
 def test_proof_ends_in_the_prediction_of_each_row(id, quantity):
     wrong = tuple(

@@ -63,6 +63,7 @@ def _array(name: str, latex: str, domain: str, meaning: str) -> sp.IndexedBase:
 
 # Sizes
 N = _whole("N", "N", "2, 3, ...", "number of samples", between=(6, 12))
+B = _whole("B", "B", "4, 5, ...", "samples that share their batch statistics", between=(6, 12))
 M = _whole("M", "M", "1, 2, ...", "width")
 M_above = _whole("M_above", "M'", "1, 2, ...", "width of the layer above")
 L = _whole("L", "L", "2, 3, ...", "depth: number of layers of weights")
@@ -154,6 +155,7 @@ excess = _positive("excess", "d", "> 0", "degrees of freedom beyond those a mome
 # Kernel and spectrum
 K1 = _positive("K1", "K_1", "> 0", "squared norm of an output's gradient", between=(3, 5))
 K2 = _real("K2", "K_2", "|K_2| <= K_1", "product of the gradients at two samples")
+K3 = _real("K3", "K_3", "real", "product of the gradients at samples of two batches")
 kappa1 = _positive("kappa1", r"\kappa_1", "> 0", "K_1/(alpha M)")
 kappa2 = _real("kappa2", r"\kappa_2", "|kappa_2| <= kappa_1", "K_2/(alpha M)")
 

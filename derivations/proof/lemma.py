@@ -11,9 +11,9 @@ import sympy as sp
 from derivations.proof.operations import Known, Operation, Result
 from derivations.theorem import Terms
 from theory.meanfield import Kernel
-from theory.symbols import K1, K2, N, v
+from theory.symbols import K1, K2, K3, B, N, v
 
-LINEAR_OUTPUT = Terms(Kernel(K1, K2, K1 - K2), v, N)
+LINEAR_OUTPUT = Terms(Kernel(K1, K2, K1 - K2, K3), v, N, B)
 Path = tuple[str | int, ...]
 Rules = tuple[tuple[sp.Basic, Known], ...]
 
