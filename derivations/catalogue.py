@@ -5,6 +5,7 @@ from __future__ import annotations
 from derivations.fisher.batchnorm_last import BATCHNORM_LAST
 from derivations.fisher.coupled_outputs import CROSS_ENTROPY, LAYERNORM_LAST
 from derivations.fisher.mean_subtraction_last import MEAN_SUBTRACTION_LAST
+from derivations.fisher.placements import PLACEMENTS
 from derivations.fisher.unnormalized import UNNORMALIZED
 from derivations.kernels.catalogue import KERNEL_THEOREMS
 from derivations.theorem import Theorem
@@ -14,6 +15,7 @@ THEOREMS: tuple[Theorem, ...] = (
     UNNORMALIZED,
     MEAN_SUBTRACTION_LAST,
     BATCHNORM_LAST,
+    PLACEMENTS,
     LAYERNORM_LAST,
     CROSS_ENTROPY,
 )

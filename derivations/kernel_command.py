@@ -11,8 +11,8 @@ from theory.errors import DescriptionError
 
 if TYPE_CHECKING:
     from theory.activations import Activation
-    from theory.gaussian import Quantity
     from theory.pair import Given, Pair
+    from theory.quantity import Quantity
 
 CORRELATIONS = {
     "c": "correlation c",
@@ -54,7 +54,8 @@ def kernel(options: argparse.Namespace) -> dict[str, Any]:
     and ``reason`` for each that does not exist. A quadrature that takes more than a few seconds
     says so on stderr before it starts.
     """
-    from theory.gaussian import closed_kernel, gaussian_integrals
+    from theory.gaussian import closed_kernel
+    from theory.integrals import gaussian_integrals
     from theory.mathematics import precise
 
     activation, digits = read_activation(options), options.digits

@@ -16,9 +16,11 @@ from theory.activations import Activation
 from theory.balls import UNCLEAR, Ball, Undecided, balls, flint
 from theory.errors import DescriptionError
 from theory.families import strip
-from theory.gaussian import QUANTITIES, closed_kernel, gaussian_integrals
+from theory.gaussian import closed_kernel
+from theory.integrals import gaussian_integrals
 from theory.mathematics import precise
 from theory.pair import Given
+from theory.quantity import QUANTITIES
 
 REFERENCE = Path(__file__).parent / "reference"
 EXACT_DISTANCES = {

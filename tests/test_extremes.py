@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from theory import Activation, OutOfRegime
 from theory.activations import ACTIVATIONS
-from theory.gaussian import QUANTITIES, closed_kernel, gaussian_integrals
+from theory.gaussian import closed_kernel
+from theory.integrals import gaussian_integrals
 from theory.kernels import KERNELS
 from theory.mathematics import precise
 from theory.pair import Pair
+from theory.quantity import QUANTITIES
 
 REALS = st.floats(-100, 100).map(lambda x: round(x, 9))
 PARAMETERS = {

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from theory import Activation, OutOfRegime
-from theory.gaussian import QUANTITIES, closed_kernel, gaussian_integrals
+from theory.gaussian import closed_kernel
+from theory.integrals import gaussian_integrals
 from theory.mathematics import precise
 from theory.pair import Pair
 from theory.quadrature import integrals
+from theory.quantity import QUANTITIES
 
 SINGLE = Pair.at(1.3, c=0.4)
 SHIFTED = Pair.at(1.3, 0.7, c=-0.6, mean1=0.3, mean2=-0.2)

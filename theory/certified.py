@@ -16,8 +16,9 @@ from theory.activations import Activation
 from theory.balls import Balls, NotCertified, Undecided, balls
 from theory.errors import OutOfRegime
 from theory.families.kernel import Kernel
-from theory.gaussian import MIXTURES, QUANTITIES, Quantity, closed_kernel
+from theory.gaussian import closed_kernel
 from theory.pair import Given, Law, Pair
+from theory.quantity import MIXTURES, QUANTITIES, Quantity
 
 WRITTEN_OUT, TINIEST = 400, 5e-324
 SPARE_BITS, SPARE_FIGURES, MOST_TIMES = 8, 4, 16

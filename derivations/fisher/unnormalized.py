@@ -45,7 +45,7 @@ def prove() -> Proof:
 
     return Proof(
         UNNORMALIZED,
-        (*_price(), *_relu(), *_erf(), *_recursion(), *_kernel(), *_spectrum()),
+        (*_price(), *_relu(), *_erf(), *_recursion(), *kernel_lemmas(), *spectrum_lemmas()),
     )
 
 
@@ -556,7 +556,8 @@ def _recursion() -> tuple[Lemma, ...]:
     )
 
 
-def _kernel() -> tuple[Lemma, ...]:
+def kernel_lemmas() -> tuple[Lemma, ...]:
+    """The kernel from (T, S): a sum over the layers, whatever normalizes them."""
     import sympy as sp
 
     from derivations.proof import LINEAR_OUTPUT, Evaluate, Lemma, Result, Step, Substitute, SumOver
@@ -691,7 +692,8 @@ def _kernel() -> tuple[Lemma, ...]:
     )
 
 
-def _spectrum() -> tuple[Lemma, ...]:
+def spectrum_lemmas() -> tuple[Lemma, ...]:
+    """The spectrum of the kernel that has one value on the diagonal and one beside it."""
     import sympy as sp
 
     from derivations.proof import (
