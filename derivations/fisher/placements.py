@@ -28,7 +28,7 @@ QUANTITIES = ("kappa_1", "kappa_2", "uniform_mode")
 SCHEMES: tuple[Scheme, ...] = (NoNormalization(), MeanSubtraction(), BatchNorm(), LayerNorm())
 OTHERS: tuple[Scheme, ...] = (
     BatchNorm(gamma=1.3, beta=0.5, eps=0.2),
-    BatchNorm(gamma=1.1, gamma_std=0.3, beta_std=0.4, trained=True),
+    BatchNorm(gamma=1.1, beta_std=0.4, trained=True),
     LayerNorm(gamma=1.3, beta=0.4, eps=0.1),
     RMSNorm(gamma=0.8, beta_std=0.5),
     GroupNorm(groups=4, beta=0.3),
