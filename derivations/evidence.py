@@ -198,7 +198,9 @@ class Group:
 
     def seconds(self, jobs: Iterable[tuple[Group, int, int]]) -> float:
         """Time of further blocks on one core, from that of the pilot's."""
-        per_block = {width: self.gathered("seconds", width).mean() for width in self.design.widths}
+        per_block = {
+            width: np.median(self.gathered("seconds", width)) for width in self.design.widths
+        }
         return float(sum(per_block[width] for group, width, _ in jobs if group is self))
 
 
