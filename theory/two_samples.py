@@ -17,25 +17,25 @@ square root; the outer variable is a sine of the panel's own, which makes that a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from math import acos, asin, inf, pi, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from theory.differentiation import breaks, with_derivative
-from theory.errors import OutOfRegime
+from theory.errors import NotConverged, OutOfRegime
 from theory.families.kernel import DoesNotExist
-from theory.quadrature import NotConverged
 
 if TYPE_CHECKING:
     from theory.activations import Activation
 
-ORDER, FIRST_LEVEL, MAX_NODES = 16, 2, 6_000_000
-TOLERANCE, COARSE_TOLERANCE = 1e-13, 1e-10
+ORDERS = tuple(round(16 * 1.5**k) for k in range(2, 11))  # nodes in each panel: 36 to 923
+MAX_NODES = 6_000_000
+TOLERANCE = 1e-12
 NEGLIGIBLE = 78.0  # in the logarithm; by Cauchy and Schwarz its half is what is left out
 WIDEST, GRID = 40.0, 8001
-POINTS, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
+legendre = cache(np.polynomial.legendre.leggauss)
 
 
 class Couple(NamedTuple):
@@ -161,11 +161,10 @@ Joint = Sphere | Gaussian
 
 @lru_cache(maxsize=4096)
 def two_samples(activation: Activation, joint: Joint, gamma: float, beta: float) -> TwoSamples:
-    r"""The expectations at :math:`\gamma x + \beta`, to 1e-13 of their size where rounding allows.
+    r"""The expectations at :math:`\gamma x + \beta`, to 1e-12 of their size.
 
-    Refined until two levels agree; 1e-10 will do for the finest. Raises ``DoesNotExist`` (an
-    ``OutOfRegime``) where :math:`E\varphi'^2` does not, ``NotConverged`` where the panels do not
-    settle.
+    More nodes are taken until two results agree. Raises ``DoesNotExist`` (an ``OutOfRegime``) where
+    :math:`E\varphi'^2` does not, ``NotConverged`` where the panels do not settle.
 
     >>> from theory.activations import Activation
     >>> found = two_samples(Activation.named("relu"), Sphere(24), 1.0, 0.0)
@@ -173,10 +172,11 @@ def two_samples(activation: Activation, joint: Joint, gamma: float, beta: float)
     [0.14843583, 0.24307804]
     """
     rule = _Rule(activation, joint, gamma, beta)
-    level, (before, _) = FIRST_LEVEL, rule(FIRST_LEVEL)
-    while True:
-        level *= 2
-        values, sizes = rule(level)
+    (before, _), gap = rule(ORDERS[0]), inf
+    for order in ORDERS[1:]:
+        if rule.nodes(order) > MAX_NODES:
+            break
+        values, sizes = rule(order)
         defect = values[3:6] - values[6:9] - values[9:]  # the three couples add up
         gap = max(np.max(np.abs(values - before) / sizes), np.max(np.abs(defect) / sizes[9:]))
         if gap <= TOLERANCE:
@@ -186,13 +186,10 @@ def two_samples(activation: Activation, joint: Joint, gamma: float, beta: float)
                 f"the moments of {activation} over two samples are beyond the range of float64"
             )
         before = values
-        if rule.nodes(2 * level) > MAX_NODES:
-            if gap <= COARSE_TOLERANCE:
-                return _collected(values)
-            raise NotConverged(
-                f"the moments of {activation} over two samples have not converged: the last gap "
-                f"is {gap:.1e} of the size"
-            )
+    raise NotConverged(
+        f"the moments of {activation} over two samples have not converged: the last gap is "
+        f"{gap:.1e} of the size"
+    )
 
 
 def _collected(values: np.ndarray) -> TwoSamples:
@@ -201,7 +198,7 @@ def _collected(values: np.ndarray) -> TwoSamples:
 
 
 class _Rule:
-    """The panels of one question at any level of refinement."""
+    """The panels of one question with any number of nodes."""
 
     def __init__(self, activation: Activation, joint: Joint, gamma: float, beta: float) -> None:
         self.activation, self.joint, self.gamma, self.beta = activation, joint, gamma, beta
@@ -239,22 +236,22 @@ class _Rule:
         first, last = max(counts[0] - 1, 0), min(counts[-1] + 1, p.size - 1)
         return (low if first == 0 else p[first]), (high if last == p.size - 1 else p[last])
 
-    def nodes(self, level: int) -> int:
-        return (self.cuts.size - 1) * (len(self.kinks) + 1) * (level * ORDER) ** 2
+    def nodes(self, order: int) -> int:
+        return (self.cuts.size - 1) * (len(self.kinks) + 1) * order**2
 
-    def __call__(self, level: int) -> tuple[np.ndarray, np.ndarray]:
-        """The twelve means at this level, and the sizes to compare them with."""
-        p, weight = self._outer_nodes(level)
+    def __call__(self, order: int) -> tuple[np.ndarray, np.ndarray]:
+        """The twelve means with this many nodes in each panel, and their sizes."""
+        p, weight = self._outer_nodes(order)
         x = self.joint.scale * self.joint.place(p)
         weight = weight * self.joint.outer(p)
         weight /= weight.sum()
         one = self._rows(x)
         singles = np.concatenate([one, one**2]) @ weight
         pairs = np.zeros((6, p.size))
-        chunk = max(1, (1 << 18) // (level * ORDER * (len(self.kinks) + 1)))
+        chunk = max(1, (1 << 18) // (order * (len(self.kinks) + 1)))
         for start in range(0, p.size, chunk):
             part = slice(start, start + chunk)
-            pairs[:, part] = self._inner_means(p[part], x[part], one[:, part], level)
+            pairs[:, part] = self._inner_means(p[part], x[part], one[:, part], order)
         products, gaps = np.split(pairs @ weight, 2)
         squares = singles[3:]
         sizes = np.where(squares == 0, 1, squares)
@@ -264,14 +261,14 @@ class _Rule:
         value, slope = self.sample(x)
         return np.stack([value, slope, x * slope])
 
-    def _outer_nodes(self, level: int) -> tuple[np.ndarray, np.ndarray]:
-        angles = np.linspace(-pi / 2, pi / 2, level + 1)
-        t, w = _panels(angles[:-1], angles[1:])
+    def _outer_nodes(self, order: int) -> tuple[np.ndarray, np.ndarray]:
+        points, weights = legendre(order)
         middle, half = (self.cuts[1:] + self.cuts[:-1]) / 2, (self.cuts[1:] - self.cuts[:-1]) / 2
-        p = middle[:, None] + half[:, None] * np.sin(t.ravel())
-        return p.ravel(), (half[:, None] * (np.cos(t) * w).ravel()).ravel()
+        angle = pi / 2 * points
+        p = middle[:, None] + half[:, None] * np.sin(angle)
+        return p.ravel(), (half[:, None] * (np.cos(angle) * weights)).ravel()
 
-    def _inner_means(self, p: np.ndarray, x: np.ndarray, one: np.ndarray, level: int) -> np.ndarray:
+    def _inner_means(self, p: np.ndarray, x: np.ndarray, one: np.ndarray, order: int) -> np.ndarray:
         joint = self.joint
         shift = joint.c * x
         reach = joint.s * joint.scale * joint.reach(p)
@@ -281,20 +278,15 @@ class _Rule:
 
         ends = [place(y) for y in (self.span[0], *sorted(self.kinks), self.span[1])]
         cuts = np.maximum.accumulate(np.minimum(np.stack(ends), ends[-1]), axis=0)
-        parts = np.linspace(0, 1, level + 1)
-        low, high = cuts[:-1, None], cuts[1:, None]
-        edges = low + (high - low) * parts[:, None]
-        s, w = _panels(edges[:, :-1], edges[:, 1:])
-        w = w * joint.inner(s)
+        points, weights = legendre(order)
+        middle, half = ((cuts[1:] + sign * cuts[:-1])[..., None] / 2 for sign in (1, -1))
+        s = middle + half * points
+        w = half * weights * joint.inner(s)
         y = shift[:, None] + reach[:, None] * joint.place(s)
         other = self._rows(y)
-        here = one[:, None, None, :, None]
-        axes = (1, 2, 4)
-        rows = [(here * other * w).sum(axis=axes), ((here - other) ** 2 / 2 * w).sum(axis=axes)]
-        return np.concatenate(rows) / w.sum(axis=(0, 1, 3))
-
-
-def _panels(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gauss-Legendre points and weights along a new last axis."""
-    half = ((high - low) / 2)[..., None]
-    return (low + half[..., 0])[..., None] + half * POINTS, half * WEIGHTS
+        here = one[:, None, :, None]
+        rows = [
+            (here * other * w).sum(axis=(1, 3)),
+            ((here - other) ** 2 / 2 * w).sum(axis=(1, 3)),
+        ]
+        return np.concatenate(rows) / w.sum(axis=(0, 2))
