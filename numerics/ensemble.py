@@ -32,7 +32,7 @@ SEED_BASE = 20191208
 MEMORY_BUDGET = 16 * 2**30
 """Bytes that one measurement may use."""
 
-COUPLED_ARRAYS = 9
+COUPLED_ARRAYS = 8
 """Arrays of C N B M numbers that are held at once where batches of B samples couple."""
 
 LARGEST_ARRAY = 2**21

@@ -88,8 +88,9 @@ def _normalize_derivative(scheme: Scheme, u: np.ndarray, tangent: np.ndarray) ->
     assert isinstance(scheme, Normalized)
     hat, deviation = _hat(scheme, u)
     centred = _centred(scheme, _split(scheme, tangent))
-    along_hat = (hat * centred).mean(axis=-1, keepdims=True)
-    derivative = float(scheme.gamma) / deviation * (centred - hat * along_hat)
+    derivative = hat * (hat * centred).mean(axis=-1, keepdims=True)
+    np.subtract(centred, derivative, out=derivative)
+    derivative *= float(scheme.gamma) / deviation
     return _join(scheme, derivative)
 
 
