@@ -670,17 +670,17 @@ def test_an_observable_of_a_group_that_the_network_has_not_is_refused():
 @pytest.mark.parametrize(
     ("fields", "width", "samples"),
     [
-        ({"layers": ["batchnorm", "batchnorm"], "outputs": 4}, 128, 48),
-        ({"layers": MIXED, "outputs": 4, "batch_size": 24}, 128, 96),
+        ({"layers": ["batchnorm", "batchnorm"], "outputs": 2}, 128, 36),
+        ({"layers": MIXED, "outputs": 2, "batch_size": 24}, 128, 72),
         (
             {
                 "layers": ["batchnorm", "mean-subtraction"],
-                "outputs": 4,
+                "outputs": 2,
                 "weights": "weight-normalization",
                 "trained_gains": True,
             },
             128,
-            48,
+            36,
         ),
     ],
     ids=["batch norm", "batches", "gains"],
