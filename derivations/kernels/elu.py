@@ -362,7 +362,7 @@ def _stretched() -> tuple[Lemma, ...]:
 
 ELU_KERNELS = kernel_theorem(
     id="kernel-elu",
-    says="Gaussian integrals of ELU, up to one integral over the covariance.",
+    says="Gaussian integrals of ELU and SELU, up to one integral over the covariance.",
     statement=r"""Let $(u_t, u_s)$ be a centred Gaussian pair and $\varphi(x) = x$ above 0, $\lambda
 (e^x - 1)$ below. The block $X = E[e^{u_t + u_s};\ u_t, u_s < 0]$ solves $X' = X + g$ in the
 covariance $q_{12}$, with $g$ the density of the pair at 0 less two edges; the kernels of

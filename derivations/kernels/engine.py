@@ -49,7 +49,8 @@ def by_price(
     name: str, opening: str, slope: Known, initial: Known, claim: sp.Basic, phi: str
 ) -> Lemma:
     """A closed integral as the solution of Price's equation; ``phi`` is the activation in LaTeX."""
-    whole = rf"E[{phi.format('u_t')}\, {phi.format('u_s')}]"
+    of_t, of_s = phi.format("u_t"), phi.format("u_s")
+    whole, start = rf"E[{of_t}\, {of_s}]", rf"E[{of_t}]\, E[{of_s}]"
     return Lemma(
         name,
         opening,
@@ -57,7 +58,7 @@ def by_price(
         slope,
         (
             Step(
-                SolveFromZero(q12, initial, claim),
+                SolveFromZero(q12, initial, claim, start if isinstance(initial, Result) else None),
                 claim,
                 "Integrate over the covariance, from independent samples: the derivative and the "
                 "value at 0 determine the function.",

@@ -250,15 +250,19 @@ def _one_kink() -> tuple[Lemma, ...]:
     dual = start + q12 * flat + sp.Integral((q12 - r) * bending(r), (r, 0, q12))
     whole, slopes = r"E[\varphi(u_t)\, \varphi(u_s)]", r"E[\varphi'(u_t)\, \varphi'(u_s)]"
 
-    def squared(name: str, written: str, value: sp.Basic) -> Lemma:
-        other = written.replace("u_t", "u_s")
-        step = Step(TimesOther(), value, "Times that of the other.", rf"{written}\, {other}")
+    one_written, one_slope = r"E[\varphi(u_t)]", r"E[\varphi'(u_t)]"
+    start_written, flat_written = (
+        rf"{of_t}\, {of_t.replace('u_t', 'u_s')}" for of_t in (one_written, one_slope)
+    )
+
+    def squared(name: str, of_t: str, both: str, value: sp.Basic) -> Lemma:
+        step = Step(TimesOther(), value, "Times that of the other.", both)
         opening = "The samples are independent at $q_{12} = 0$."
-        return Lemma(f"{name}, squared", opening, written, Result(name), (step,))
+        return Lemma(f"{name}, squared", opening, of_t, Result(name), (step,))
 
     return (
-        squared("mean", r"E[\varphi(u_t)]", start),
-        squared("mean slope", r"E[\varphi'(u_t)]", flat),
+        squared("mean", one_written, start_written, start),
+        squared("mean slope", one_slope, flat_written, flat),
         Lemma(
             "curvature of one kink",
             "The same kink for both samples.",
@@ -277,7 +281,7 @@ def _one_kink() -> tuple[Lemma, ...]:
             Result("curvature of one kink"),
             (
                 Step(
-                    SolveFromZero(q12, Result("mean slope, squared"), slope),
+                    SolveFromZero(q12, Result("mean slope, squared"), slope, flat_written),
                     slope,
                     "Integrate over the covariance, from independent samples.",
                     slopes,
@@ -291,7 +295,7 @@ def _one_kink() -> tuple[Lemma, ...]:
             Result("slope of the kernel"),
             (
                 Step(
-                    SolveFromZero(q12, Result("mean, squared"), dual),
+                    SolveFromZero(q12, Result("mean, squared"), dual, start_written),
                     dual,
                     "Integrate once more.",
                     whole,

@@ -8,6 +8,7 @@ import sympy as sp
 
 from derivations.kernels.gaussian_pair import OTHER
 from derivations.proof import Known, Operation, objection
+from derivations.proof.latex import Letter
 from theory.symbols import S_s, S_t, kolmogorov, r, spread_s, spread_t
 
 ENDS = ((sp.oo, "-"), (sp.S.Zero, "+"))
@@ -15,11 +16,15 @@ ENDS = ((sp.oo, "-"), (sp.S.Zero, "+"))
 
 @dataclass(frozen=True)
 class SolveFromZero(Operation):
-    """The function with this derivative and a known value at 0, claimed and then differentiated."""
+    """The function with this derivative and a known value at 0, claimed and then differentiated.
+
+    ``written`` (LaTeX) names the value at 0 where its formula is too long to be repeated.
+    """
 
     variable: sp.Symbol
     initial: Known
     claim: sp.Basic
+    written: str | None = None
 
     def __call__(self, previous: sp.Basic) -> sp.Basic:
         start = _without_empty_integrals(self.claim.subs(self.variable, 0))
@@ -33,7 +38,8 @@ class SolveFromZero(Operation):
         return self.claim
 
     def on(self, symbol: sp.Basic) -> sp.Basic:
-        return self.initial + sp.Integral(symbol, (r, 0, self.variable))
+        start = self.initial if self.written is None else Letter(self.written)
+        return start + sp.Integral(symbol, (r, 0, self.variable))
 
 
 @dataclass(frozen=True)

@@ -420,7 +420,7 @@ def _hard_tanh() -> tuple[Lemma, ...]:
 
 PIECEWISE_LINEAR_KERNELS = kernel_theorem(
     id="kernel-piecewise-linear",
-    says="Gaussian integrals of step, sign, ReLU, leaky ReLU, absolute value and hard tanh.",
+    says="Gaussian integrals of linear, abs, ReLU, leaky ReLU, step, sign and hard tanh.",
     statement=r"""Let $(u_t, u_s)$ be a centred Gaussian pair of variances $q_{11}$, $q_{22}$ and
 covariance $q_{12}$, $D = q_{11} q_{22} - q_{12}^2$, and $\psi = \arccos(-q_{12}/\sqrt{q_{11}
 q_{22}})$. Then
