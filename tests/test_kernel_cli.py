@@ -227,6 +227,32 @@ def test_meaningless_input_gets_one_line(run, case):
     assert err.startswith("usage:") or err.count("\n") == 1
 
 
+NEGATIVE = {
+    "exponent": ("kernel relu --q11 1 --c -1e-3", "kernel relu --q11 1 --c -0.001"),
+    "large exponent": ("kernel relu --q11 1 --c -.01E+1", "kernel relu --q11 1 --c -0.1"),
+    "fraction": ("kernel relu --q11 1 --c -1/4", "kernel relu --q11 1 --c -0.25"),
+    "mean": ("kernel relu --q11 1 --c 0 --mean1 -5e-1", "kernel relu --q11 1 --c 0 --mean1 -0.5"),
+}
+
+
+@pytest.mark.parametrize("case", NEGATIVE.values(), ids=NEGATIVE)
+def test_a_negative_number_is_a_value_however_it_is_written(case, result):
+    unusual, plain = map(result, case)
+    assert unusual == plain
+
+
+def test_every_command_reads_negative_exponents_as_values(run):
+    for text, part in (
+        ("kernel tanh --q11 1 --one-minus-c -1e-6", "one-minus-c must lie between 0"),
+        ("phase tanh --sigma-w2 1 --sigma-b2 -1e-3", "sigma_b2"),
+        ("check --precision -1e-1", "precision"),
+    ):
+        status, _, err = run(text)
+        assert (status, err.count("\n")) == (2, 1)
+        assert part in err
+        assert "expected one argument" not in err
+
+
 def test_rounding_beyond_the_end_is_the_end(result):
     at_one = result("kernel tanh --q11 1 --c 1.0000000000000002")
     assert at_one["dual"] == pytest.approx(at_one["second_moment"], rel=1e-14)
