@@ -9,7 +9,8 @@ and softplus and SiLU are the same averages of the primitive of :math:`\Phi(x/s)
 ReLU's or GELU's over two independent copies of :math:`S = s^2`. Both copies only add to variances,
 so the average is smooth, uniformly in variances and correlation. For centred pairs it is taken by
 the Gauss rule of the law of log S (16 nodes give float64), otherwise by the trapezoid rule in
-log S; integrals of one variable need one average only, since :math:`\tanh' = 1 - \tanh^2`.
+log S; integrals of one variable need one average only, since :math:`\tanh' = 1 - \tanh^2`. With
+means and many digits there are series about c = 0 and c = 1, -1, and a lattice between.
 
 Source: Andrews & Mallows, J. R. Stat. Soc. B 1974 (the logistic law as a scale mixture).
 """
@@ -18,11 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, lru_cache
-from math import ceil, log, pi, sqrt
+from math import ceil, floor, log, log10, pi, sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from theory.errors import NotConverged
 from theory.families import normal, strip
 from theory.families.error_function import (
     SMALL,
@@ -52,6 +54,7 @@ from theory.families.error_function import (
 )
 from theory.families.kernel import Kernel
 from theory.families.logistic_edges import at_the_edge
+from theory.families.logistic_lattice import on_a_lattice
 from theory.mathematics import FLOATS, Number, Symbols, of, precise
 from theory.pair import Law, Pair
 
@@ -59,7 +62,7 @@ FLOAT_NODES = 16
 VALUES_PER_CHUNK = 1 << 16
 RESERVE = 15
 SINGLE = 1.2
-LONGEST_SERIES = 100_000
+SHORTEST, LONGEST_SERIES = 2_000, 100_000
 LARGEST_REACH = 400
 
 
@@ -334,11 +337,7 @@ def _over_two(member: Member, pair: Pair, index: int) -> Number:
     if m.encloses:
         return strip.dual(member.name, index, pair)
     if not pair.centred:
-        series = at_the_edge(m, member.name, member.unit, pair, index, _accuracy(m))
-        if series is None:
-            series = _by_series(m, member, pair, index)
-        if series is not None:
-            return series
+        return _with_means(m, member, pair, index)
     rules = (_gauss(m, 3), _gauss(m, 0))
     return _agreed(m, member.name, *(_summed(m, member, pair, index, rule) for rule in rules))
 
@@ -359,10 +358,10 @@ def _summed(m: Any, member: Member, pair: Pair, index: int, rule: Any) -> tuple[
 
 
 def _agreed(m: Any, name: str, coarse: Any, fine: Any) -> Number:
-    """The finer of two sums, each with its sum of absolute terms; ``ArithmeticError`` if unlike."""
+    """The finer of two sums, each with its sum of absolute terms; ``NotConverged`` if unlike."""
     (less, _), (more, size) = coarse, fine
     if abs(more - less) > size * m.context.mpf(10) ** (RESERVE - 1 - m.digits):
-        raise ArithmeticError(
+        raise NotConverged(
             f"the mixture of {name} has not converged: two node counts differ by {more - less}"
         )
     return more
@@ -398,26 +397,63 @@ def _pairs_over_arrays(unit: int, pair: Pair, integral: Any) -> Number:
     return out.reshape(shape)[()]
 
 
-# Many digits with means: the series in the covariance
+# Many digits with means
 
 
-def _by_series(m: Any, member: Member, pair: Pair, index: int) -> Number | None:
-    r""":math:`\sum_k \frac{r^k}{k!} E\varphi^{(k)}(u)\,E\varphi^{(k)}(v)`, or None if too long.
+def _with_means(m: Any, member: Member, pair: Pair, index: int) -> Number:
+    """Next to c = 1 and -1, between, or about c = 0: the shortest of three ways."""
+    digits = _accuracy(m)
+    series = at_the_edge(m, member.name, member.unit, pair, index, digits)
+    if series is not None:
+        return series
+    length, short = _length(m, member, pair, index), max(SHORTEST, digits**3 // 50)
+    if length > short and abs(pair.c) > 0.5:
+        return _between(m, member, pair, index)
+    if length <= LONGEST_SERIES:
+        series = _by_series(m, member, pair, index)
+    if series is None:
+        return _between(m, member, pair, index)
+    return series
 
-    With means the integral over two nodes has no elementary integrand; the series has, one average
-    over S for each order. Its terms fall like :math:`c^k e^{-\pi\sqrt{k/q}}`, q the variance in
-    units of the activation.
-    """
+
+def _between(m: Any, member: Member, pair: Pair, index: int) -> Number:
+    """On a lattice; a gap as a difference, with as many more digits as it loses."""
+    if index < 2:
+        return on_a_lattice(m, member, pair, index, _accuracy(m))
+    lost = 3 - floor(log10(float(pair.dl)) + min(0.0, log10(float(pair.a))))
+    more = precise(m.digits - RESERVE + max(lost, 3))
+    fine = _in_system(more, pair)
+    return m.number(
+        _with_means(more, member, fine.same_u, index - 2)
+        - on_a_lattice(more, member, fine, index - 2, _accuracy(more))
+    )
+
+
+def _in_system(m: Any, pair: Pair) -> Pair:
+    """The same pair; the covariance is formed anew from 1 - c or 1 + c."""
+    a, b, dl, op, m1, m2 = map(m.number, (pair.a, pair.b, pair.dl, pair.op, pair.m1, pair.m2))
+    near = {"one_minus_c": dl} if dl < op else {"one_plus_c": op}
+    return Pair.at(a, b, **near, mean1=m1, mean2=m2)
+
+
+def _length(m: Any, member: Member, pair: Pair, index: int) -> int:
+    r"""Terms of ``_by_series``: they fall like :math:`c^k e^{-\pi\sqrt{k/q}}`."""
     D = _accuracy(m) * log(10)
     c = abs(float(pair.c))
     q = sqrt(float(pair.a) * float(pair.b)) / member.unit**2
     by_variance = q * (D / pi) ** 2 + 3 * D
     by_correlation = D / -log(c) if 0 < c < 1 else (1 if c == 0 else by_variance)
+    return ceil(1.2 * (by_variance if index >= 2 else min(by_variance, by_correlation))) + 20
+
+
+def _by_series(m: Any, member: Member, pair: Pair, index: int) -> Number | None:
+    r""":math:`\sum_k \frac{r^k}{k!} E\varphi^{(k)}(u)\,E\varphi^{(k)}(v)`, None if not settled.
+
+    With means the integral over two nodes has no elementary integrand; the series has, one average
+    over S for each order.
+    """
     shift, difference = index % 2, index >= 2
-    terms_needed = by_variance if difference else min(by_variance, by_correlation)
-    length = ceil(1.2 * terms_needed) + 20
-    if length > LONGEST_SERIES:
-        return None
+    length = _length(m, member, pair, index)
     left = _derivative_means(m, member, pair.u, length)
     right = left if _alike(pair) else _derivative_means(m, member, pair.v, length)
     weight, terms = m.number(1), []
