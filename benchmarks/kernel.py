@@ -1,7 +1,8 @@
 """Infinite-width kernels: interpolation in the angle against direct evaluation, one thread.
 
-Two tasks: the covariances of many samples of equal norm through many tanh layers, and a table of
-GELU's dual over many variances and correlations, in closed form.
+Three tasks: the covariances of many samples of equal norm through many tanh layers, the same for
+given inputs of unequal norms through one layer against equal norms, and a table of GELU's dual over
+many variances and correlations, in closed form.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import argparse
 import platform
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from theory.architecture import Activation
+from theory.architecture import Activation, Network
+from theory.data_kernel import kernel
 from theory.depth import compose
 from theory.dual_map import dual_map
 from theory.gaussian import closed_kernel
@@ -54,7 +57,8 @@ def directly(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("samples", 512), ("depth", 10), ("points", 1000), ("repeats", 7)):
+    defaults = {"samples": 512, "depth": 10, "inputs": 300, "points": 1000, "repeats": 7}
+    for name, default in defaults.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     o = parser.parse_args()
     tanh, gelu = Activation.named("tanh"), closed_kernel(Activation.named("gelu"))
@@ -71,11 +75,17 @@ def main() -> None:
         np.logspace(-8, 4, o.points), np.linspace(-1, 1, o.points), indexing="ij"
     )
     table = Pair.at(variances, c=correlations)
+    rng = np.random.default_rng(1)
+    unequal = rng.standard_normal((o.inputs, 64)) * rng.uniform(0.5, 1.6, o.inputs)[:, None]
+    norms = np.linalg.norm(unequal, axis=1, keepdims=True)
+    inputs = (unequal, unequal * (8 / norms))
+    net = Network(tanh, depth=2, sigma_w2=sigma_w2, sigma_b2=sigma_b2)
     first = directly(tanh, dl[:2], q, sigma_w2, sigma_b2, o.depth)
     with threadpool_limits(1):
         start = seconds(interpolated)
         fast = [seconds(interpolated) for _ in range(o.repeats)]
         slow = seconds(lambda: directly(tanh, dl, q, sigma_w2, sigma_b2, o.depth))
+        given = [[seconds(partial(kernel, net, X)) for _ in range(3)] for X in inputs]
         dual = [seconds(lambda: gelu.dual(table)) for _ in range(o.repeats)]
     away = dl[:2] > 0
     error = np.max(abs(interpolated()[:2] / np.where(away, first, 1) - 1)[away])
@@ -87,6 +97,11 @@ def main() -> None:
         f"tanh, {o.samples} x {o.samples}, {o.depth} layers: {median(fast):.4f} s interpolated "
         f"({start:.4f} s at first), {slow:.2f} s directly, {slow / median(fast):.0f} times; "
         f"gaps differ by {error:.0e} of themselves"
+    )
+    uneven, even = map(median, given)
+    print(
+        f"tanh, {o.inputs} x {o.inputs} given inputs, one layer: {uneven:.2f} s for unequal norms, "
+        f"{even:.4f} s for equal ones, {uneven / even:.0f} times"
     )
     print(f"GELU, {variances.size} duals in closed form: {median(dual):.4f} s")
 
