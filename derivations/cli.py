@@ -117,6 +117,9 @@ def _parser() -> Parser:
     sub.add_argument("id", metavar="ID")
     sub.add_argument("--latex", action="store_true")
 
+    sub = command(atlas, "atlas", "judge m, s and the largest eigenvalue of every scheme")
+    sub.add_argument("--json", action="store_true")
+
     sub = command(table, "table", "print a LaTeX table of predictions, measurements and verdicts")
     sub.add_argument("name", metavar="NAME", help="normalization")
     sub.add_argument("--out", metavar="FILE")
@@ -151,6 +154,17 @@ def check(options: argparse.Namespace) -> int:
         if row.reason is not None:
             _say(f"{row.id}, {row.network}: {row.reason}")
     return evidence.exit_status(rows)
+
+
+def atlas(options: argparse.Namespace) -> int:
+    from derivations import atlas, evidence
+
+    cells = atlas.atlas(say=_say)
+    if options.json:
+        _print_json([cell.to_json() for cell in cells])
+    else:
+        print(atlas.to_text(cells))
+    return evidence.exit_status(row for cell in cells for row in cell.rows.values())
 
 
 def predict(options: argparse.Namespace) -> int:

@@ -39,6 +39,10 @@ def _ones(kernels: OutputKernels) -> np.ndarray:
     return np.broadcast_to(np.kron(np.eye(C), np.ones((N, N))), (n, C * N, C * N))
 
 
+def _samples(kernels: OutputKernels) -> int:
+    return int(kernels.outputs.shape[-1])
+
+
 def _same(blocks: np.ndarray) -> np.ndarray:
     """The sum of squares within each sample."""
     own = np.einsum("nctdt->ntcd", blocks)
@@ -90,6 +94,14 @@ def _largest(mapped: Callable[[Network], Network]) -> Observable:
     return observable
 
 
+def _second(mapped: Callable[[Network], Network]) -> Observable:
+    def observable(kernels: OutputKernels, network: Network) -> np.ndarray:
+        return _all(_blocks(mapped(network), kernels, kernels.gram)) / _samples(kernels) ** 2
+
+    observable.__doc__ = "The trace of the squared dual Fisher matrix, P s."
+    return observable
+
+
 COUPLED_OBSERVABLES: dict[str, Observable] = {
     f"{name}_{quantity}": of_map(mapped)
     for name, mapped in (("layer_norm", _layer_normalized), ("softmax", _with_softmax))
@@ -97,6 +109,7 @@ COUPLED_OBSERVABLES: dict[str, Observable] = {
         ("trace", _trace),
         ("square", _square),
         ("cross", _cross),
+        ("second", _second),
         ("largest", _largest),
     )
 }

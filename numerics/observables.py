@@ -59,13 +59,55 @@ def squared_trace(kernels: OutputKernels, network: Network) -> np.ndarray:
     :math:`\chi^2_M/M`, M their dimension, of mean 1 and mean square :math:`1 + 2/M`; or 1, where
     output weights are normalized.
     """
-    own, (C, N) = kernels.own, kernels.outputs.shape[1:]
-    last = np.broadcast_to(kernels.last, own.shape)
-    squares = np.einsum("nctds,nctds->n", kernels.below, kernels.below)
+    return _mean_square(kernels, kernels.below, kernels.last)
+
+
+def centred_squared_trace(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""``squared_trace`` after mean subtraction, :math:`|AKA|^2/(C N^2)`; A centres each batch."""
+    A = _centring(kernels, network)
+    below = np.einsum("tu,ncuds,sv->nctdv", A, kernels.below, A, optimize=True)
+    return _mean_square(kernels, below, A @ kernels.last @ A)
+
+
+def square_given_outputs(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Squared trace behind batch norm, times the squared realised variance of the output; C = 1.
+
+    .. math:: \sigma^4\,|A K A^T|^2/\gamma^4 = |\Pi K \Pi|^2
+
+    at :math:`\epsilon = 0`, with the :math:`\Pi` of ``trace_given_outputs``.
+    """
+    N, P = kernels.outputs.shape[-1], _projectors(kernels, network)
+    own, last = P @ kernels.own[:, 0] @ P, P @ kernels.last[:, 0] @ P
+    return N**2 * _mean_square(kernels, own[:, None, :, None], last[:, None])
+
+
+def _mean_square(kernels: OutputKernels, below: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """The mean of the sum of squares over the norms of the output weights, over C N^2."""
+    C, N = kernels.outputs.shape[1:]
+    own = np.einsum("nctcs->ncts", below)
+    last = np.broadcast_to(last, own.shape)
+    squares = np.einsum("nctds,nctds->n", below, below)
     if not kernels.fixed_norm:
         squares += 2 / kernels.dimension * np.einsum("ncts,ncts->n", own, own)
     crossed = np.einsum("ncts,ncts->n", 2 * own + last, last)
     return (squares + crossed) / (C * N**2)
+
+
+def _centring(kernels: OutputKernels, network: Network) -> np.ndarray:
+    B, N = _batch(kernels, network), kernels.outputs.shape[-1]
+    return np.eye(N) - np.kron(np.eye(N // B), np.full((B, B), 1 / B))
+
+
+def _projectors(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""The projectors :math:`\Pi` of batch norm of one output, (n, N, N), blocks over batches."""
+    if kernels.outputs.shape[1] != 1:
+        raise DescriptionError("squares behind batch norm are averaged for one output")
+    B, (n, _, N) = _batch(kernels, network), kernels.outputs.shape
+    f = kernels.outputs[:, 0].reshape(n, N // B, B)
+    centred = f - f.mean(axis=-1, keepdims=True)
+    unit = centred / np.linalg.norm(centred, axis=-1, keepdims=True)
+    along = np.einsum("nbt,nbs,bc->nbtcs", unit, unit, np.eye(N // B)).reshape(n, N, N)
+    return _centring(kernels, network) - along
 
 
 def centred_trace(kernels: OutputKernels, network: Network) -> np.ndarray:
@@ -87,8 +129,20 @@ def centred_largest(kernels: OutputKernels, network: Network) -> np.ndarray:
     """
     if kernels.outputs.shape[1] != 1:
         raise DescriptionError("the largest eigenvalue is averaged over the norm for one output")
-    B, N = _batch(kernels, network), kernels.outputs.shape[-1]
-    A = np.eye(N) - np.kron(np.eye(N // B), np.full((B, B), 1 / B))
+    return _largest(kernels, _centring(kernels, network))
+
+
+def largest_given_outputs(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Largest eigenvalue behind batch norm, times the realised variance of the output; C = 1.
+
+    That of :math:`\Pi K \Pi/N`, with the :math:`\Pi` of ``trace_given_outputs``, averaged as
+    ``centred_largest``.
+    """
+    return _largest(kernels, _projectors(kernels, network))
+
+
+def _largest(kernels: OutputKernels, A: np.ndarray) -> np.ndarray:
+    N = kernels.outputs.shape[-1]
     below, last = (A @ K[:, 0] @ A / N for K in (kernels.own, kernels.last))
     rule = ((1.0,), (1.0,)) if kernels.fixed_norm else mean_chi_square_rule(kernels.dimension)
     return np.sum(
@@ -179,8 +233,11 @@ OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
         batch_contrast,
         squared_trace,
         centred_trace,
+        centred_squared_trace,
         centred_largest,
         trace_given_outputs,
+        square_given_outputs,
+        largest_given_outputs,
         output_variance,
         linear_outputs,
     )

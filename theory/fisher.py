@@ -150,6 +150,14 @@ def conditional_trace(gap: Number, N: Number) -> Number:
     return (N - 2) * gap
 
 
+def conditional_square(gap: Number, N: Number) -> Number:
+    r"""Squared trace behind last-layer batch norm, times the squared realised variance.
+
+    .. math:: \sigma^4\, |A K A^T|^2/\gamma^4 = (N - 2)(K_1 - K_2)^2
+    """
+    return (N - 2) * gap**2
+
+
 def output_variance(v: Number, N: Number) -> Number:
     r"""Mean biased variance of an output over N samples, :math:`(q_1^L - q_2^L)(N-1)/N`."""
     return v * (N - 1) / N

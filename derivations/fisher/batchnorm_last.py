@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from derivations.approach import EDGE, MEAN_SQUARE
 from derivations.networks import NETWORKS
 from derivations.theorem import Case, Row, Theorem
 from theory import fisher
@@ -194,8 +195,10 @@ def _traces() -> tuple[Lemma, ...]:
 
     from derivations.proof import (
         Apply,
+        Coefficient,
         Conjugate,
         Lemma,
+        Multiply,
         Result,
         Square,
         Step,
@@ -309,6 +312,39 @@ def _traces() -> tuple[Lemma, ...]:
             ),
             given=(length, orthogonal, transposed, output_length, (Trace(identity), N)),
         ),
+        Lemma(
+            "square given the outputs",
+            r"At $\epsilon = 0$:",
+            r"\operatorname{tr} (BKB)^2",
+            Result("trace of the square"),
+            (
+                Step(
+                    at_zero,
+                    fisher.conditional_square(gap, N),
+                    "The squared trace, times the squared realised variance.",
+                    r"\sigma^4 |A K A^{\top}|^2/\gamma^4",
+                ),
+            ),
+            row="square_given_outputs",
+        ),
+        Lemma(
+            "largest eigenvalue given the outputs",
+            r"The dual Fisher matrix, times the realised variance, on any $x$ orthogonal to "
+            r"$\mathbf 1$ and to $\hat f$.",
+            r"(BKB) x",
+            Result("kernel behind batch norm"),
+            (
+                Step(
+                    Apply(x),
+                    gap * x,
+                    r"The $N - 2$ independent $x$ have one eigenvalue; the others are smaller.",
+                ),
+                Step(Coefficient(x), gap, "The factor of $x$."),
+                Step(Multiply(1 / N), fisher.bulk_mode(gap, N), "", r"\sigma^2 \lambda_{\max}"),
+            ),
+            given=((ones_row * x, sp.S.Zero), (fh_row * x, sp.S.Zero)),
+            row="largest_given_outputs",
+        ),
     )
 
 
@@ -393,9 +429,8 @@ def _variance() -> tuple[Lemma, ...]:
 
 
 def _moments() -> tuple[Lemma, ...]:
-    import sympy as sp
 
-    from derivations.proof import Lemma, Multiply, Result, Step, Substitute
+    from derivations.proof import Lemma, Multiply, Result, Step
     from theory.symbols import K1, K2, C, N, P, eps, gamma, sigma2, tau, v
 
     gap = K1 - K2
@@ -442,9 +477,8 @@ def _moments() -> tuple[Lemma, ...]:
             "second moment",
             r"The same for the square, at $\epsilon = 0$.",
             r"\operatorname{tr} (BKB)^2",
-            Result("trace of the square"),
+            Result("square given the outputs"),
             (
-                Step(Substitute(((tau, sp.S.One),)), gap**2 * (N - 2), r"At $\epsilon = 0$."),
                 Step(
                     Multiply(Result("mean inverse square")),
                     traces[2] * gap**2,
@@ -506,8 +540,29 @@ Hence, on average over the outputs, $E\,\sigma_k^2 = v (N-1)/N$ and
             "output_variance",
             lambda t: fisher.output_variance(t.v, t.N),
         ),
+        Row(
+            "square_given_outputs",
+            r"\sigma_k^4\,|A_k K A_k^T|^2/\gamma^4",
+            "square_given_outputs",
+            lambda t: fisher.conditional_square(t.K.gap, t.N),
+            approach=replace(MEAN_SQUARE, one_output=True),
+        ),
+        Row(
+            "largest_given_outputs",
+            r"\sigma_k^2\,\lambda_{\max}",
+            "largest_given_outputs",
+            lambda t: fisher.bulk_mode(t.K.gap, t.N),
+            approach=EDGE,
+        ),
     ),
-    cases=tuple(Case(replace(network, last=BatchNorm()), 10, QUANTITIES) for network in NETWORKS),
+    cases=(
+        *(Case(replace(network, last=BatchNorm()), 10, QUANTITIES) for network in NETWORKS),
+        *(
+            Case(replace(network, last=BatchNorm(), outputs=1), samples, (quantity,), default=False)
+            for network in NETWORKS[:2]
+            for quantity, samples in (("square_given_outputs", 10), ("largest_given_outputs", 6))
+        ),
+    ),
     requires=requires,
     prove=prove,
 )

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from derivations.approach import SPLIT_OUTLIER
+from derivations.approach import MEAN_SQUARE, SPLIT_OUTLIER
 from derivations.networks import RELU, TANH
 from derivations.theorem import Case, Row, Terms, Theorem
+from theory import fisher
 from theory.architecture import LayerNorm, Network
 from theory.coupled_outputs import check_layer_norm
 from theory.errors import OutOfRegime
-from theory.outliers import layer_norm_metric, outliers, softmax_metric
+from theory.outliers import layer_norm_metric, outliers, realised, softmax_metric
 
 if TYPE_CHECKING:
     from derivations.proof import Lemma, Proof
@@ -31,6 +32,16 @@ def _largest(
 ) -> float | None:
     (one,) = outliers(metric(outputs), float(terms.K.K2), float(terms.K.gap), 1)
     return one.value
+
+
+def _second_moment(
+    metric: Callable[[np.ndarray], np.ndarray], terms: Terms, outputs: np.ndarray
+) -> float:
+    means = realised(metric(outputs))
+    s = fisher.coupled_second_moment(
+        terms.K.K1, terms.K.K2, terms.N, means.square, means.cross, P=1
+    )
+    return float(s)
 
 
 def _rows(observed: str, metric: Callable[[np.ndarray], np.ndarray]) -> tuple[Row, ...]:
@@ -54,6 +65,14 @@ def _rows(observed: str, metric: Callable[[np.ndarray], np.ndarray]) -> tuple[Ro
             lambda t: t.K.K2**2,
         ),
         Row(
+            "second_moment_given_outputs",
+            r"P s",
+            f"{observed}_second",
+            lambda t: t.K.K1,
+            approach=MEAN_SQUARE,
+            given_outputs=partial(_second_moment, metric),
+        ),
+        Row(
             "largest_given_outputs",
             r"\lambda_{\max}",
             f"{observed}_largest",
@@ -65,7 +84,7 @@ def _rows(observed: str, metric: Callable[[np.ndarray], np.ndarray]) -> tuple[Ro
 
 
 def _lemmas() -> tuple[Lemma, ...]:
-    from derivations.proof import Evaluate, Lemma, Multiply, Step, TakeTrace
+    from derivations.proof import Add, Evaluate, Lemma, Multiply, Result, Step, TakeTrace
     from theory.symbols import (
         K1,
         K2,
@@ -139,6 +158,22 @@ def _lemmas() -> tuple[Lemma, ...]:
             ),
             given=((A_s_T * A_s, B_s), (B_s * A_t_T * A_t, trace_cross)),
             row="cross_given_outputs",
+        ),
+        Lemma(
+            "second moment",
+            r"The trace of $F^{*2}$ has the $N$ squares within a sample and the $N(N-1)$ "
+            "between two, over $N^2$.",
+            r"P s",
+            Result("square within a sample"),
+            (
+                Step(Multiply(trace_square / N), K1**2 * trace_square / N, "Within the samples."),
+                Step(
+                    Add((N - 1) / N * trace_cross * K2**2),
+                    fisher.coupled_second_moment(K1, K2, N, trace_square, trace_cross, 1),
+                    "Between them.",
+                ),
+            ),
+            row="second_moment_given_outputs",
         ),
         Lemma(
             "resolvent",

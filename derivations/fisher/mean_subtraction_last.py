@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from derivations.approach import EDGE
+from derivations.approach import EDGE, MEAN_SQUARE
 from derivations.networks import NETWORKS
 from derivations.theorem import Case, Row, Theorem
 from theory import fisher
@@ -160,13 +160,27 @@ def _moments() -> tuple[Lemma, ...]:
             ),
         ),
         Lemma(
-            "second moment",
-            "The mean square of the eigenvalues.",
+            "trace of the square",
+            "The sum of the squared eigenvalues.",
             r"F^*",
             Result("centred kernel"),
             (
                 Step(Square(), gap**2 / N**2 * centring, "A projector is its own square."),
-                Step(TakeTrace(), gap**2 * (N - 1) / N**2, "The trace for one output."),
+                Step(
+                    TakeTrace(),
+                    fisher.centred_second_moment(gap, N, C=1, P=1),
+                    "The trace for one output.",
+                ),
+            ),
+            given=traces,
+            row="second_moment",
+        ),
+        Lemma(
+            "second moment",
+            "The mean square of the eigenvalues.",
+            r"\operatorname{tr} F^{*2}",
+            Result("trace of the square"),
+            (
                 Step(
                     Multiply(C / P),
                     fisher.centred_second_moment(gap, N, C, P),
@@ -174,7 +188,6 @@ def _moments() -> tuple[Lemma, ...]:
                     "s",
                 ),
             ),
-            given=traces,
         ),
     )
 
@@ -381,6 +394,13 @@ $M \to \infty$, the eigenvalue $\frac1N (K_1 + (N-1) K_2)$ of each output is rep
             lambda t: fisher.centred_mean_eigenvalue(t.K.gap, t.N, C=1, P=1),
         ),
         Row(
+            "second_moment",
+            r"P s/C",
+            "centred_squared_trace",
+            lambda t: fisher.centred_second_moment(t.K.gap, t.N, C=1, P=1),
+            approach=MEAN_SQUARE,
+        ),
+        Row(
             "largest_eigenvalue",
             r"\lambda_{\max}",
             "centred_largest",
@@ -393,6 +413,10 @@ $M \to \infty$, the eigenvalue $\frac1N (K_1 + (N-1) K_2)$ of each output is rep
         *(
             Case(replace(network, outputs=1), 4, ("largest_eigenvalue",), default=network is _TANH)
             for network in (_TANH, _RELU, _LINEAR, _ERF)
+        ),
+        *(
+            Case(replace(network, outputs=1), 16, ("second_moment",), default=False)
+            for network in (_TANH, _ERF)
         ),
     ),
     requires=requires,
