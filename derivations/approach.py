@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from numerics.extrapolation import Corrections
 from numerics.plan import EDGE_DESIGN, EXPLICIT, EXPLICIT_FINE, Design
@@ -31,6 +31,19 @@ class Approach:
     def design(self, delta: float) -> Design:
         """The widths for this relative error."""
         return self.coarse if delta > FINE_BELOW else self.fine
+
+    def in_groups(self, groups: int) -> Approach:
+        """The same where units are normalized in groups: powers of groups/M, from wider networks.
+
+        The edge of a bulk keeps its powers of N/M.
+        """
+        if groups == 1 or self.corrections(3, 2).scale != 1:
+            return self
+
+        def corrections(depth: int, samples: int) -> Corrections:
+            return replace(self.corrections(depth, samples), scale=float(groups))
+
+        return replace(self, corrections=corrections, coarse=self.fine)
 
     def attainable(self, delta: float) -> float:
         """The relative error that a verdict excludes where delta is asked."""

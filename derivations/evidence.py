@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from derivations.approach import Approach
 from derivations.catalogue import THEOREMS, theorem
 from derivations.theorem import Case, Row, Terms, Theorem
 from numerics.ensemble import SEED_BASE, block_size, check_size, observe, over_blocks
 from numerics.extrapolation import Corrections, Extrapolation, extrapolate
 from numerics.plan import Design, Plan, Unreachable, explicit_seconds, plan, pooled_c
 from numerics.verdict import TAIL, Verdict, decide, detectable, holm
-from theory.architecture import DescriptionError, Network, OutOfRegime
+from theory.architecture import DescriptionError, GroupNorm, Network, OutOfRegime
 from theory.meanfield import Kernel
 from theory.prediction import Prediction, predict, unmapped
 
@@ -132,13 +133,20 @@ class Question:
         return f"{self.row.group}.{self.row.observable}" if self.row.group else self.row.observable
 
     @property
+    def approach(self) -> Approach:
+        """The row's approach to its limit, on this network."""
+        layers = self.network.layers or ()
+        groups = [scheme.groups for scheme in layers if isinstance(scheme, GroupNorm)]
+        return self.row.approach.in_groups(max(groups, default=1))
+
+    @property
     def key(self) -> tuple[Network, int, Design]:
         """Questions with equal keys share their networks."""
-        return unmapped(self.network), self.samples, self.row.approach.coarse
+        return unmapped(self.network), self.samples, self.approach.coarse
 
     @property
     def corrections(self) -> Corrections:
-        return self.row.approach.corrections(self.network.depth, self.samples)
+        return self.approach.corrections(self.network.depth, self.samples)
 
 
 @dataclass
@@ -288,14 +296,14 @@ def _questions(one: Theorem, case: Case) -> list[Question]:
 
 def _validate(question: Question) -> None:
     """Refuse a meaningless question before anything is measured."""
-    width = question.row.approach.coarse.scaled(question.network.depth).widths[-1]
+    width = question.approach.coarse.scaled(question.network.depth).widths[-1]
     check_size(question.network, width, question.samples)
     predict(unmapped(question.network), width, question.samples)
 
 
 def _violated(question: Question) -> str | None:
     """Why the theorem does not apply here, or None."""
-    if question.row.approach.one_output and question.network.outputs > 1:
+    if question.approach.one_output and question.network.outputs > 1:
         return f"the {question.row.quantity} is judged for one output, C = 1"
     try:
         question.theorem.requires(question.network, question.samples)
@@ -319,7 +327,7 @@ def _group(questions: Iterable[Question], precision: float) -> dict[Any, Group]:
     groups: dict[Any, Group] = {}
     for question in questions:
         linear, samples, _ = question.key
-        design = question.row.approach.design(precision).scaled(linear.depth)
+        design = question.approach.design(precision).scaled(linear.depth)
         groups.setdefault(question.key, Group(linear, samples, design)).questions.append(question)
     return groups
 
@@ -361,7 +369,7 @@ def _cores() -> int:
 
 def _usual(group: Group) -> dict[Question, float]:
     """What most networks fluctuate by, before anything is measured."""
-    return {question: question.row.approach.usual for question in group.questions}
+    return {question: question.approach.usual for question in group.questions}
 
 
 def _fluctuations(group: Group) -> dict[Question, float]:
@@ -381,7 +389,7 @@ def _largest(
         try:
             chosen = plan(
                 c[question],
-                delta=question.row.approach.attainable(precision),
+                delta=question.approach.attainable(precision),
                 alpha=level,
                 power=power,
                 corrections=question.corrections,
@@ -428,7 +436,7 @@ def _judge(
     precision: float,
     power: float,
 ) -> Judged:
-    delta = question.row.approach.attainable(precision)
+    delta = question.approach.attainable(precision)
     counts, _, _ = group.summary(question)
     predicted, unit = question.limit(group.design.widths[-1])
     return Judged(
