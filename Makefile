@@ -12,10 +12,10 @@ test: $(READY)  ## the tests and doctests, the style and the types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/pytest
+	$(VENV)/bin/pytest -n auto
 
 nightly: $(READY)  ## the slow tests, with more examples
-	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/pytest -m "slow or not slow"
+	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/pytest -n auto -m "slow or not slow"
 
 table: $(READY)  ## the table of normalization schemes on a page, build/table.pdf
 	mkdir -p build
