@@ -28,6 +28,7 @@ table: $(READY)  ## the table of normalization schemes on a page, build/table.pd
 bench: $(READY)  ## speed against the machine's own limits
 	$(VENV)/bin/python -m benchmarks.gram
 	$(VENV)/bin/python -m benchmarks.kernel
+	$(VENV)/bin/python -m benchmarks.largest_eigenvalue
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

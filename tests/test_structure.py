@@ -16,6 +16,7 @@ from derivations.cli import main
 from numerics.activations import evaluate
 from numerics.layers import OPERATIONS
 from theory.architecture import ACTIVATIONS, SCHEMES, Activation, Network
+from theory.errors import NotCovered
 from theory.evaluation import evaluate as predicted_values
 from theory.expression import FUNCTIONS
 from theory.gaussian import moments
@@ -24,7 +25,7 @@ from theory.last_layer import MAPS
 from theory.network_file import parse_network
 from theory.normalization import RULES
 from theory.pair import Pair
-from theory.schemes import read_scheme
+from theory.schemes import check_last, read_scheme
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("theory", "numerics", "derivations")
@@ -197,8 +198,9 @@ def test_imported_libraries_are_the_declared_dependencies():
     used = {name.split(".")[0] for module in FILES for name, _ in imports_of(module)}
     project = PROJECT["project"]
     declared = {re.match("[a-z]+", line)[0] for line in project["dependencies"]}
+    imported_as = {"python": "flint"}
     extras = {
-        re.match("[a-z]+", line)[0]
+        imported_as.get(name := re.match("[a-z]+", line)[0], name)
         for lines in project["optional-dependencies"].values()
         for line in lines
     }
@@ -253,10 +255,22 @@ def missing_halves():
     missing = [f"{name}: kernel" for name in ACTIVATIONS if name not in KERNELS | BY_QUADRATURE]
     missing += [f"{name}: operation" for name in SCHEMES if name not in OPERATIONS]
     missing += [f"{name}: rule" for name in SCHEMES if name not in RULES]
-    known = {"kernel": ACTIVATIONS, "operation": SCHEMES, "rule": SCHEMES}
-    for what, names in (("kernel", KERNELS), ("operation", OPERATIONS), ("rule", RULES | MAPS)):
+    last = [name for name in SCHEMES if allowed_last(name)] + ["cross-entropy"]
+    missing += [f"{name}: map" for name in last if name not in MAPS]
+    known = {"kernel": ACTIVATIONS, "operation": SCHEMES, "rule": SCHEMES, "map": last}
+    tables = {"kernel": KERNELS, "operation": OPERATIONS, "rule": RULES, "map": MAPS}
+    for what, names in tables.items():
         missing += [f"{name}: record of a {what}" for name in names if name not in known[what]]
     return missing
+
+
+def allowed_last(kind):
+    """Whether the vocabulary lets a scheme stand in the last layer."""
+    try:
+        check_last(read_scheme({"kind": kind} | ({"groups": 1} if kind == "groupnorm" else {})), 4)
+    except NotCovered:
+        return False
+    return True
 
 
 def test_every_activation_and_scheme_has_both_halves():
@@ -269,6 +283,7 @@ def test_every_activation_and_scheme_has_both_halves():
         *((KERNELS, name, f"{name}: kernel") for name in KERNELS),
         *((OPERATIONS, name, f"{name}: operation") for name in SCHEMES),
         *((RULES, name, f"{name}: rule") for name in SCHEMES),
+        *((MAPS, name, f"{name}: map") for name in MAPS),
         (ACTIVATIONS, "tanh", "tanh: record of a kernel"),
         (SCHEMES, "batchnorm", "batchnorm: record of a operation"),
     ],
