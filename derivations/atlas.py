@@ -184,9 +184,9 @@ def to_text(cells: list[Cell]) -> str:
         )
         for cell in cells
     ]
-    headers = ("hidden", "phi", "outputs") + tuple(
-        f"{column} {part}".strip() for column in COLUMNS for part in ("", "measured/predicted", "")
-    )
+    parts = ("", "measured/predicted", "")
+    titles = (f"{column} {part}".strip() for column in COLUMNS for part in parts)
+    headers = ("hidden", "phi", "outputs", *titles)
     counts = Counter(str(row.verdict) for cell in cells for row in cell.rows.values())
     summary = ", ".join(f"{number} {verdict}" for verdict, number in sorted(counts.items()))
     reasons = sorted(
@@ -211,7 +211,9 @@ def _shown(row: Judged) -> tuple[str, str, str]:
 
 def _why(row: Judged) -> str:
     """Why a measured row does not agree."""
-    assert row.measured is not None and row.standard_error is not None and row.z is not None
+    assert row.measured is not None
+    assert row.standard_error is not None
+    assert row.z is not None
     return (
         f"measured/predicted = {shorthand(row.measured, row.standard_error)}, z = {row.z:.1f}, "
         f"resolution {row.delta:g}, chi2/dof {row.chi2_dof:.1f}"
