@@ -7,6 +7,7 @@ in independent variables, without this package.
 
 import importlib.util
 import json
+import random
 from pathlib import Path
 
 import mpmath
@@ -20,6 +21,7 @@ from theory.families.kernel import DoesNotExist
 from theory.mathematics import FLOATS, precise
 from theory.pair import Law, Pair
 from theory.quadrature import Estimate, NotConverged, integrals, one_sample, seconds
+from theory.quadrature.sampling import Sampled, Span, noise
 
 REFERENCE = Path(__file__).parent / "reference"
 ROWS = json.loads((REFERENCE / "quadrature.json").read_text(encoding="utf-8"))
@@ -125,6 +127,57 @@ def test_many_digits_equal_the_definition(expression, label, digits):
         root = scale if name in TWOS or name.endswith("second") else mp.sqrt(scale)
         assert abs(mp.mpf(found[name].value) - mp.mpf(text)) <= mp.mpf(10) ** -digits * root, name
         assert found[name].error <= mp.mpf(10) ** -digits * root, name
+
+
+# Narrow features
+
+
+def test_the_tail_of_a_narrow_bump_is_integrated_in_the_plane():
+    """Independent samples: E phi'(u) phi'(v) is the square of E phi'(u), in closed form."""
+    found = integrals(Activation.from_expression("exp(-100*(x - 0.5)**2)"), Pair.at(100.0, c=0.0))
+    spread = mp.mpf(1 + 200 * 100)  # E phi(u + m) is a bump in m with this factor of its width
+    slope = 100 / spread * mp.exp(-25 / spread) / mp.sqrt(spread)
+    answer, scale = found["derivative_dual"], found["derivative_second"].value
+    assert abs(mp.mpf(answer.value) - slope**2) <= 1e-15 * scale
+
+
+@pytest.mark.parametrize("line", ["x", "abs(x)"])
+def test_a_bump_a_thousandth_wide_is_seen_at_any_place(line):
+    width, places = mp.mpf("0.001"), random.Random(7)
+    spread = 1 + width**2
+    for _ in range(12):
+        at = f"{places.uniform(-3, 3):.6f}"
+        bumped = Activation.from_expression(f"{line} + exp(-500000*(x - {at})**2)")
+        answer = one_sample(bumped, Law(0.0, 1.0))["mean"]
+        bump = width / mp.sqrt(spread) * mp.exp(-(mp.mpf(at) ** 2) / 2 / spread)
+        expected = bump if line == "x" else bump + mp.sqrt(2 / mp.pi)
+        assert abs(mp.mpf(answer.value) - expected) <= answer.error < 1e-12, at
+
+
+@pytest.mark.slow
+def test_a_bump_a_thousandth_wide_is_seen_at_any_place_of_the_plane():
+    square, places, c = mp.mpf("0.001") ** 2, random.Random(8), mp.mpf("0.5")
+    for _ in range(6):
+        at = f"{places.uniform(-3, 3):.6f}"
+        bumped = Activation.from_expression(f"x + exp(-500000*(x - {at})**2)")
+        answer = integrals(bumped, Pair.at(1.0, c=0.5))["dual"]
+        t, one = mp.mpf(at), 1 + square
+        mixed = t * mp.sqrt(square / one**3) * mp.exp(-t * t / (2 * one))  # E u phi(u) of the bump
+        both = square / mp.sqrt(one**2 - c**2) * mp.exp(-t * t / (one + c))
+        assert abs(mp.mpf(answer.value) - (c + 2 * c * mixed + both)) <= answer.error < 1e-11, at
+
+
+@pytest.mark.parametrize(
+    ("expression", "variance", "least", "most"),
+    [
+        ("(x + 1000000) - 1000000", 1.0, 2.5e-11, 4.5e-11),  # an ulp there over sqrt(12): 3.4e-11
+        ("exp(-100*(x - 0.5)**2)", 100.0, 2e-17, 1e-15),
+        ("exp(-1000000*(x - 0.5)**2)", 1.0, 1e-14, 2e-13),  # 6e-17 aside, slopes of 1e3
+    ],
+)
+def test_rounding_errors_are_those_where_the_activation_counts(expression, variance, least, most):
+    sampled = Sampled(Activation.from_expression(expression), FLOATS)
+    assert least < noise(sampled, Law(0.0, variance), Span(-9.4, 9.4))[0] < most
 
 
 # Where there is no number
@@ -242,7 +295,8 @@ def test_seconds_grow_with_the_digits():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", [row for row in ROWS if row["law"][0] != "1"][::5], ids=_name)
-def test_the_table_is_what_its_script_makes(row):
+def test_the_table_is_what_its_script_makes(row, monkeypatch):
+    monkeypatch.syspath_prepend(REFERENCE)
     spec = importlib.util.spec_from_file_location(
         "make_quadrature", REFERENCE / "make_quadrature.py"
     )

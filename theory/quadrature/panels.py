@@ -4,7 +4,7 @@ One dimension: panels split at the kinks, and where the function varies fast. Tw
 axes are those of u + v and u - v, as in ``trapezoid``; the axis along which u and v change
 faster is the inner one. There the panels are split where u or v meets a kink; the inner integral is
 then an analytic function of the outer variable, except where a kink of u and one of v coincide: the
-outer panels are split there. Nothing degenerates as c tends to 1 or -1, and no panel is graded.
+outer panels are split there. Nothing degenerates as c tends to 1 or -1.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from theory.quadrature.sampling import Sampled, Span, line_rows, plane_rows
 from theory.quadrature.trapezoid import Rows, relative, times
 
 WIDTH, NARROW, ORDER, DENSE = 2.5, 0.5, 16, 32
-FINEST = 1e-5
+FINEST, GROWTH = 1e-5, 3.0
 MAX_PANELS, MAX_PRECISE_PANELS, MAX_ROUNDS = 3000, 600, 120
 MAX_NODES, MAX_PRECISE_NODES = 20_000_000, 2_000_000
 
@@ -166,6 +166,21 @@ def with_kinks(sampled: Sampled, edges: np.ndarray, kinks: list[Number]) -> np.n
     return sampled.arrays.array(sorted([*sampled.arrays.array(kept), *inside]))
 
 
+def graded(edges: np.ndarray) -> np.ndarray:
+    """With panels halved that are much wider than the next one.
+
+    The nodes of a wide panel would miss the tail of what the narrow one resolves, and neither more
+    nodes nor a halving would tell.
+    """
+    while True:
+        widths = np.diff(edges)
+        beside = np.concatenate([[np.inf], np.maximum(widths, FINEST), [np.inf]])
+        wide = widths > GROWTH * np.minimum(beside[:-2], beside[2:])
+        if not wide.any():
+            return edges
+        edges = np.sort(np.concatenate([edges, ((edges[1:] + edges[:-1]) / 2)[wide]]))
+
+
 class Feature(NamedTuple):
     """A point that a panel must not straddle, and how wide the panels next to it are."""
 
@@ -231,7 +246,7 @@ class Plane:
             if FINEST < scale < NARROW * WIDTH and all(abs(at - o) > 2 * scale for o in near):
                 insort(taken, at)
         fine = [at for at in taken if self.outer.low < at < self.outer.high]
-        edges = np.array(sorted({*uniform(self.outer), *fine}))
+        edges = graded(np.array(sorted({*uniform(self.outer), *fine})))
         return with_kinks(self.sampled, edges, sorted(meet))
 
     def _meeting(self, x: Number, y: Number) -> Number:
@@ -296,7 +311,7 @@ def plane_panels(
         fine = _over(plane, settled.edges, more).rows.values
     sizes = np.maximum(settled.rows.sizes, arrays.array(floors))
     gaps = abs(fine - settled.rows.values) + settled.rows.gaps
-    # panels that share their edges agree better than they are right
+    # u and v are sums that cancel: their rounding errors in a narrow feature are in no gap
     rows = Rows(fine, np.maximum(gaps, sizes * arrays.array([tolerance / 4])), sizes)
     if any(gap > tolerance for gap in relative(rows)):
         raise NotConverged(
