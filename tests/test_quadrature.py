@@ -266,6 +266,16 @@ def test_derivative_dual_by_parts_has_the_point_masses_of_jumps():
     assert integrals(both, pair)["derivative_dual"].value == pytest.approx(expected, abs=1e-10)
 
 
+def test_many_digits_with_an_unbounded_slope_are_refused_off_the_diagonal():
+    activation, m = Activation.from_expression("sqrt(abs(x))"), precise(20)
+    apart = integrals(activation, Pair.at(m.number(1), c=m.number("0.5")), m)
+    for name in TWOS:
+        assert isinstance(apart[name], NotConverged)
+        assert "takes too many nodes in two dimensions" in str(apart[name])
+    same = integrals(activation, Pair.at(m.number(1), one_minus_c=m.number(0)), m)["dual"]
+    assert abs(mp.mpf(same.value) - mp.sqrt(2 / mp.pi)) <= same.error < mp.mpf("1e-20")
+
+
 # What it costs
 
 

@@ -85,6 +85,11 @@ def _two_in(
     if m is FLOATS and max(max(one.noise) for one in lines) > TOLERANCE:
         raise Inaccurate("phi is not accurate in float64")
     sampled = Sampled(activation, m)
+    if m is not FLOATS and sampled.steep and pair.dl * pair.op != 0:
+        raise NotConverged(
+            "phi' is unbounded at a kink, which takes too many nodes in two dimensions for more "
+            "digits than those of float64"
+        )
     plan, edges = _plane_plan(activation, pair, m, names)
     rules = _rules(sampled, lines, names)
     checks = {} if plan else _squares(lines, names)
@@ -120,8 +125,7 @@ def _by_parts(m: Any, pair: Pair, lines: tuple[OneSample, OneSample], product: A
     if product.error > CANCELLED * _floor(m, lines, "dual"):
         raise NotConverged(
             "E phi'(u) phi'(v) is not known so close to correlation -1 or 1: phi' is unbounded at "
-            f"a kink, and by parts the error is {float(product.error / deviations):.1e}; more "
-            "digits help"
+            f"a kink, and by parts the error is {float(product.error / deviations):.1e}"
         )
     return Estimate(product.value / deviations, product.error / deviations)
 
