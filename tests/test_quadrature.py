@@ -63,8 +63,10 @@ def _covered(answer, text):
     return abs(mp.mpf(answer.value) - value) <= answer.error + abs(value) * mp.mpf("1e-25")
 
 
-def _pairs(row):
-    return [(name, label, row[name][label]) for label in row["dual"] for name in TWOS if row[name]]
+def _is_refused(row, name, label):
+    """An unbounded slope by parts next to c = 1, or off it at a kink that float64 rounds."""
+    moved = row["law"][2] != "0"
+    return (moved and label not in ("-1", "1")) or (name != "dual" and label in DISTANCES)
 
 
 def test_the_table_has_every_kind_of_expression_and_correlation():
@@ -96,7 +98,7 @@ def test_errors_over_two_samples_are_within_the_stated_ones_and_small(row):
             if text is None:  # jumps and unbounded slopes, which meet unless the sign is turned
                 if len(set(row["law"])) == 2 and (label == "1" or row["expression"] in SINGULAR):
                     assert isinstance(answer, DoesNotExist), (label, name)
-            elif row["expression"] in SINGULAR and name != "dual" and "1e-12" in label:
+            elif row["expression"] in SINGULAR and _is_refused(row, name, label):
                 assert isinstance(answer, NotConverged), label
                 assert "phi' is unbounded at a kink" in str(answer)
             else:
@@ -271,7 +273,7 @@ def test_many_digits_with_an_unbounded_slope_are_refused_off_the_diagonal():
     apart = integrals(activation, Pair.at(m.number(1), c=m.number("0.5")), m)
     for name in TWOS:
         assert isinstance(apart[name], NotConverged)
-        assert "takes too many nodes in two dimensions" in str(apart[name])
+        assert "two dimensions take too many nodes" in str(apart[name])
     same = integrals(activation, Pair.at(m.number(1), one_minus_c=m.number(0)), m)["dual"]
     assert abs(mp.mpf(same.value) - mp.sqrt(2 / mp.pi)) <= same.error < mp.mpf("1e-20")
 

@@ -87,11 +87,14 @@ def _two_in(
     sampled = Sampled(activation, m)
     if m is not FLOATS and sampled.steep and pair.dl * pair.op != 0:
         raise NotConverged(
-            "phi' is unbounded at a kink, which takes too many nodes in two dimensions for more "
-            "digits than those of float64"
+            "phi' is unbounded at a kink: beyond float64 two dimensions take too many nodes"
         )
     plan, edges = _plane_plan(activation, pair, m, names)
     rules = _rules(sampled, lines, names)
+    if BY_PARTS in rules and pair.dl * pair.op == 0:
+        raise NotConverged(
+            "E phi'(u) phi'(v) is not known at correlation -1 or 1: phi' is unbounded at a kink"
+        )
     checks = {} if plan else _squares(lines, names)
     floors = [_floor(m, lines, name) for name in names] + list(checks.values())
     rows, edges = _plane_rows(sampled, pair, (*rules, *checks), lines, floors, edges)
