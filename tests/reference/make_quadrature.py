@@ -7,7 +7,9 @@ compares. Nothing of the package is imported. Every phi and phi' is written down
 
 Every activation has the laws of ``LAWS``, but for exp(x^2/8) where its square diverges, and for
 waves at variance 1e4, of which nothing but rounding is left. With kinks, |c| next to 1 takes the
-longest and is there at variances about 1 alone; c = 0.9 is there without kinks at variance 1. With x and z independent standard normals,
+longest and is there at variances about 1 alone; c = 0.9 is there without kinks at variance 1.
+
+With x and z independent standard normals,
 
 * c = 1, -1: one integral over u = m1 + sqrt(a) x and v = m2 + c sqrt(b) x; null for phi' of an
   expression with jumps or an unbounded slope, which may meet;
