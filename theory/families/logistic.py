@@ -338,7 +338,7 @@ def _over_two(member: Member, pair: Pair, index: int) -> Number:
         return strip.dual(member.name, index, pair)
     if not pair.centred:
         return _with_means(m, member, pair, index)
-    rules = (_gauss(m, 3), _gauss(m, 0))
+    rules = (_gauss(m, 1), _gauss(m, 0))
     return _agreed(m, member.name, *(_summed(m, member, pair, index, rule) for rule in rules))
 
 
