@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from derivations.fisher.batchnorm_last import BATCHNORM_LAST
 from derivations.fisher.coupled_outputs import CROSS_ENTROPY, LAYERNORM_LAST
+from derivations.fisher.layernorm_hidden import LAYERNORM_HIDDEN
 from derivations.fisher.mean_subtraction_last import MEAN_SUBTRACTION_LAST
 from derivations.fisher.placements import PLACEMENTS
 from derivations.fisher.unnormalized import UNNORMALIZED
@@ -16,6 +17,7 @@ THEOREMS: tuple[Theorem, ...] = (
     MEAN_SUBTRACTION_LAST,
     BATCHNORM_LAST,
     PLACEMENTS,
+    LAYERNORM_HIDDEN,
     LAYERNORM_LAST,
     CROSS_ENTROPY,
 )
