@@ -61,15 +61,6 @@ MEAN_SQUARE = Approach(
 """The mean of the squared entries of the kernel: powers of 1/M with larger coefficients."""
 
 
-def in_groups(groups: int) -> Approach:
-    """Means where the units are normalized in groups: powers of groups/M, from wider networks."""
-
-    def corrections(depth: int, samples: int) -> Corrections:
-        return replace(Corrections.mean(depth), scale=float(groups))
-
-    return Approach(corrections, coarse=EXPLICIT_FINE)
-
-
 SPLIT_OUTLIER = Approach(
     lambda depth, samples: Corrections.edge(samples),
     coarse=EDGE_DESIGN,

@@ -289,10 +289,9 @@ def _cases(
 
 
 def _questions(one: Theorem, case: Case) -> list[Question]:
-    rows = [one.row(quantity) for quantity in case.quantities]
-    if case.approach is not None:
-        rows = [replace(row, approach=case.approach) for row in rows]
-    return [Question(one, row, case.network, case.samples) for row in rows]
+    return [
+        Question(one, one.row(quantity), case.network, case.samples) for quantity in case.quantities
+    ]
 
 
 def _validate(question: Question) -> None:

@@ -58,15 +58,13 @@ class Row:
 class Case:
     """A network, a number of samples and the quantities that are judged there.
 
-    ``default``: part of the main job; the others join with ``--all``. ``approach``: the way to the
-    limit where it is not that of the rows.
+    ``default``: part of the main job; the others join with ``--all``.
     """
 
     network: Network
     samples: int
     quantities: tuple[str, ...]
     default: bool = True
-    approach: Approach | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from derivations.approach import in_groups
 from derivations.fisher.unnormalized import UNNORMALIZED, kernel_lemmas, spectrum_lemmas
 from derivations.networks import RELU, TANH
 from derivations.theorem import Case, Row, Theorem
@@ -468,13 +467,7 @@ $g_a = E \psi_t \psi_s$ and $g_a = E z_t z_s \psi_t \psi_s$.""",
             default=False,
         ),
         Case(_normalized(RELU, RMSNorm()), 16, WHOLE, default=False),
-        Case(
-            _normalized(_GELU, GroupNorm(groups=GROUPED)),
-            16,
-            WHOLE,
-            default=False,
-            approach=in_groups(GROUPED),
-        ),
+        Case(_normalized(_GELU, GroupNorm(groups=GROUPED)), 16, WHOLE, default=False),
         Case(_normalized(RELU, BatchNorm(), LayerNorm()), 16, WHOLE, default=False),
     ),
     requires=requires,
