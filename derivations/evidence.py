@@ -104,9 +104,9 @@ class Question:
         terms = self._terms(prediction, prediction.K)
         predicted = [self.row.given_outputs(terms, one) for one in outputs]
         if None in predicted:
-            raise DescriptionError(
-                f"{self.theorem.id} on {self.network}: {predicted.count(None)} of {len(predicted)} "
-                f"networks have no {self.row.quantity} for their outputs; use other parameters"
+            raise OutOfRegime(
+                f"{predicted.count(None)} of {len(predicted)} networks have no eigenvalue above "
+                "the bulk for their outputs"
             )
         return values / np.array(predicted, dtype=float)
 
@@ -204,6 +204,19 @@ class Group:
             np.array([row.var(ddof=1) for row in rows]),
         )
 
+    def settle(self) -> dict[Question, str]:
+        """Fix the fluctuations by what is measured; leave out questions that it cannot answer."""
+        outside = {}
+        for question in tuple(self.questions):
+            try:
+                variances = self.summary(question)[2]
+            except OutOfRegime as problem:
+                outside[question] = str(problem)
+                self.questions.remove(question)
+                continue
+            self.c[question] = float(pooled_c(self.design.widths, variances))
+        return outside
+
     def seconds(self, jobs: Iterable[tuple[Group, int, int]]) -> float:
         """Time of further blocks on one core, from that of the pilot's."""
         per_block = {
@@ -254,15 +267,17 @@ def check(
     ]
     for question in questions:
         _validate(question)
-    reasons = [_violated(question) for question in questions]
-    judged = [q for q, reason in zip(questions, reasons, strict=True) if reason is None]
+    outside = {q: reason for q in questions if (reason := _violated(q)) is not None}
+    judged = [question for question in questions if question not in outside]
     groups = _group(judged, precision)
     level = TAIL * alpha / max(1, len(judged))
-    _measure(list(groups.values()), precision, level, power, say)
-    decided = iter(_decide(groups, judged, precision, alpha, power))
+    outside |= _measure(list(groups.values()), precision, level, power, say)
+    fits, unfit = _fits(groups, [question for question in judged if question not in outside])
+    outside |= unfit
+    decided = _decide(groups, fits, precision, alpha, power)
     return [
-        next(decided) if reason is None else _out_of_regime(question, reason)
-        for question, reason in zip(questions, reasons, strict=True)
+        _out_of_regime(question, outside[question]) if question in outside else decided[question]
+        for question in questions
     ]
 
 
@@ -279,8 +294,10 @@ def _cases(
 ) -> list[Case]:
     if network is None:
         return [case for case in one.cases if case.default or everything]
-    last = one.cases[0].network.last
-    mapped = network if network.last.kind == last.kind else replace(network, last=last)
+    own = one.cases[0].network
+    mapped = network if network.last.kind == own.last.kind else replace(network, last=own.last)
+    if own.loss != mapped.loss:
+        mapped = replace(mapped, loss=own.loss)
     usual = {quantity: case.samples for case in reversed(one.cases) for quantity in case.quantities}
     return [
         Case(mapped, usual[row.quantity] if samples is None else samples, (row.quantity,))
@@ -338,7 +355,9 @@ def _measure(
     level: float,
     power: float,
     say: Callable[[str], None] | None,
-) -> None:
+) -> dict[Question, str]:
+    """The pilot and then the networks that it asks for; why a question has no answer."""
+
     def run(jobs: list[tuple[Group, int, int]], label: str) -> None:
         over_blocks(Group.measure, jobs, label, progress=say is not None and sys.stderr.isatty())
 
@@ -348,8 +367,10 @@ def _measure(
     run(
         [job for group in groups for job in group.jobs([PILOT] * len(group.design.widths))], "pilot"
     )
+    outside: dict[Question, str] = {}
     for group in groups:
-        group.c = _fluctuations(group)
+        outside |= group.settle()
+    groups = [group for group in groups if group.questions]
     planned = [_largest(group, group.c, precision, level, power) for group in groups]
     jobs = [
         job
@@ -361,6 +382,7 @@ def _measure(
         networks = sum(sum(chosen.counts) for chosen in planned)
         say(f"{networks} networks planned, estimated time {seconds:.0f} s")
     run(jobs, "networks")
+    return outside
 
 
 def _cores() -> int:
@@ -370,14 +392,6 @@ def _cores() -> int:
 def _usual(group: Group) -> dict[Question, float]:
     """What most networks fluctuate by, before anything is measured."""
     return {question: question.approach.usual for question in group.questions}
-
-
-def _fluctuations(group: Group) -> dict[Question, float]:
-    widths = group.design.widths
-    return {
-        question: float(pooled_c(widths, group.summary(question)[2]))
-        for question in group.questions
-    }
 
 
 def _largest(
@@ -404,21 +418,33 @@ def _largest(
     return max(plans, key=lambda chosen: chosen.seconds)
 
 
+def _fits(
+    groups: dict[Any, Group], questions: list[Question]
+) -> tuple[dict[Question, Extrapolation], dict[Question, str]]:
+    """The limits, and why a question has none."""
+    fits, outside = {}, {}
+    for question in questions:
+        try:
+            fits[question] = _fit(groups[question.key], question)
+        except OutOfRegime as problem:
+            outside[question] = str(problem)
+    return fits, outside
+
+
 def _decide(
     groups: dict[Any, Group],
-    questions: list[Question],
+    fits: dict[Question, Extrapolation],
     precision: float,
     alpha: float,
     power: float,
-) -> list[Judged]:
-    if not questions:
-        return []
-    fits = [_fit(groups[question.key], question) for question in questions]
-    levels = holm([float(fit.p) for fit in fits], alpha)
-    return [
-        _judge(groups[question.key], question, fit, float(level), precision, power)
-        for question, fit, level in zip(questions, fits, levels, strict=True)
-    ]
+) -> dict[Question, Judged]:
+    if not fits:
+        return {}
+    levels = holm([float(fit.p) for fit in fits.values()], alpha)
+    return {
+        question: _judge(groups[question.key], question, fit, float(level), precision, power)
+        for (question, fit), level in zip(fits.items(), levels, strict=True)
+    }
 
 
 def _fit(group: Group, question: Question) -> Extrapolation:
@@ -437,7 +463,7 @@ def _judge(
     power: float,
 ) -> Judged:
     delta = question.approach.attainable(precision)
-    counts, _, _ = group.summary(question)
+    counts = [len(group.gathered(question.observable, width)) for width in group.design.widths]
     predicted, unit = question.limit(group.design.widths[-1])
     return Judged(
         id=question.theorem.id,

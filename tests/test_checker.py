@@ -63,20 +63,30 @@ def verdict(one, network=SMALL, samples=10, **options):
     return row
 
 
+def own_case(one, quantity):
+    """The network on which a theorem's row is judged, if it does not hold on the usual one."""
+    if one.id in ("unnormalized", "mean-subtraction-last", "batchnorm-last"):
+        return SMALL, 10
+    case = next(case for case in one.cases if quantity in case.quantities)
+    return case.network, case.samples
+
+
 TRUE = {
-    (one.id, row.observable): (one, row.observable)
+    f"{one.id} {row.quantity}": (one, row)
     for one in THEOREMS
     for row in one.rows
     if row.approach is MEAN
 }
 
 
-@pytest.mark.parametrize("case", TRUE.values(), ids=lambda case: f"{case[0].id} {case[1]}")
+@pytest.mark.parametrize("case", TRUE.values(), ids=TRUE)
 def test_a_true_row_agrees(case):
-    row = verdict(claiming(*case))
-    assert row.verdict == "AGREES"
-    assert abs(row.z) < 4
-    assert row.standard_error < PRECISION / 5
+    one, row = case
+    network, samples = own_case(*case[:1], row.quantity)
+    found = verdict(replace(one, rows=(row,)), network, samples=samples)
+    assert found.verdict == "AGREES"
+    assert abs(found.z) < 4
+    assert found.standard_error < PRECISION / 5
 
 
 PLANTED = {
