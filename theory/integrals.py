@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from theory.architecture import Activation, OutOfRegime
 from theory.errors import DescriptionError
 from theory.families.kernel import Kernel
@@ -15,6 +17,9 @@ from theory.quantity import MIXTURES, QUANTITIES, Quantity
 
 CLOSED_ERROR = 1e-13
 """Error of a closed form in float64, relative to the geometric mean of the second moments."""
+
+SMALLEST_ERROR = float(np.finfo(float).tiny)
+"""Below it float64 has no digits left: what underflows to 0 is not known to be 0."""
 
 
 def gaussian_integrals(
@@ -57,7 +62,10 @@ def gaussian_integrals(
         if isinstance(value, OutOfRegime):
             out[name] = Quantity(None, None, method, str(value))
         else:
-            out[name] = Quantity(value, _scale(name, value, own, other) * relative, method)
+            error = _scale(name, value, own, other) * relative
+            out[name] = Quantity(
+                value, error if digits else np.maximum(error, SMALLEST_ERROR), method
+            )
     return out
 
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import special
 
 from theory.families import normal
 from theory.families.kernel import Kernel
@@ -25,6 +26,7 @@ NODES = 20
 ROWS = 1024
 TINY = 1e-300
 SMALL = 0.01
+TAIL = 4.0
 
 
 def same(law: Law) -> Pair:
@@ -792,10 +794,35 @@ ERF = Kernel(
     _error_function(probit_derivative_gap),
 )
 
+
+def _gelu_second(law: Law) -> Number:
+    """``E u^2 Phi(u)^2``; in float64 and far in the left tail by a sum of positive terms."""
+    value = _of_one(_gate(gated))(law)
+    if of(*law) is not FLOATS or centred(law):
+        return value
+    mean, a = np.broadcast_arrays(np.asarray(law.m, float), np.asarray(law.a, float))
+    far = (mean < -TAIL * np.sqrt(1 + a)) & (a > 0)
+    if not np.any(far):
+        return value
+    out = np.array(np.broadcast_to(value, mean.shape))
+    out[far] = [_tail_second(m, q) for m, q in zip(mean[far], a[far], strict=True)]
+    return out[()]
+
+
+def _tail_second(mean: float, a: float) -> float:
+    """The trapezoid rule about the largest term, whose width is the root of a/(1 + 2a)."""
+    width = np.sqrt(a / (1 + 2 * a))
+    top = mean / (1 + 2 * a)
+    u = np.arange(top - 12 * width, top + 12 * width + 12 * np.sqrt(a), width / 3)
+    logs = 2 * (special.log_ndtr(u) + np.log(np.maximum(np.abs(u), TINY)))
+    logs = logs - (u - mean) ** 2 / (2 * a)
+    return float(np.exp(logs).sum() * width / 3 / np.sqrt(2 * np.pi * a))
+
+
 GELU = Kernel(
     _gate(gated_mean),
     _gate(gated_derivative_mean),
-    _of_one(_gate(gated)),
+    _gelu_second,
     _of_one(_gelu_derivative_dual),
     _gate(gated),
     _gelu_derivative_dual,
