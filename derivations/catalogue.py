@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from derivations.fisher.batchnorm_hidden import BATCHNORM_HIDDEN
 from derivations.fisher.batchnorm_last import BATCHNORM_LAST
 from derivations.fisher.coupled_outputs import CROSS_ENTROPY, LAYERNORM_LAST
 from derivations.fisher.layernorm_hidden import LAYERNORM_HIDDEN
 from derivations.fisher.mean_subtraction_last import MEAN_SUBTRACTION_LAST
+from derivations.fisher.mini_batches import MINI_BATCHES
 from derivations.fisher.placements import PLACEMENTS
 from derivations.fisher.unnormalized import UNNORMALIZED
 from derivations.kernels.catalogue import KERNEL_THEOREMS
@@ -20,6 +22,8 @@ THEOREMS: tuple[Theorem, ...] = (
     LAYERNORM_HIDDEN,
     LAYERNORM_LAST,
     CROSS_ENTROPY,
+    BATCHNORM_HIDDEN,
+    MINI_BATCHES,
 )
 """The theorems that networks can refute."""
 

@@ -74,6 +74,7 @@ def own_case(one, quantity):
 TRUE = {
     f"{one.id} {row.quantity}": (one, row)
     for one in THEOREMS
+    if {scheme.kind for scheme in one.cases[0].network.layers} == {"none"}
     for row in one.rows
     if row.approach is MEAN
 }

@@ -42,10 +42,11 @@ def prove() -> Proof:
     """The Jacobian of batch norm, the trace given the outputs, the law of their variance."""
     from derivations.proof import Proof
 
-    return Proof(BATCHNORM_LAST, (*_derivative(), *_traces(), *_variance(), *_moments()))
+    return Proof(BATCHNORM_LAST, (*derivative(), *_traces(), *variance(), *_moments()))
 
 
-def _derivative() -> tuple[Lemma, ...]:
+def derivative() -> tuple[Lemma, ...]:
+    """The Jacobian of batch norm over N samples, and what it does to two directions."""
     import sympy as sp
 
     from derivations.proof import Add, Lemma, Result, Step, Substitute, SumOver
@@ -348,7 +349,8 @@ def _traces() -> tuple[Lemma, ...]:
     )
 
 
-def _variance() -> tuple[Lemma, ...]:
+def variance() -> tuple[Lemma, ...]:
+    """The law of the variance over N samples, and the means that exist."""
     import sympy as sp
 
     from derivations.proof import Conjugate, Evaluate, Lemma, Multiply, Result, Step, Substitute

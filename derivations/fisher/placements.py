@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
-from derivations.fisher.unnormalized import UNNORMALIZED, kernel_lemmas, spectrum_lemmas
+from derivations.fisher.unnormalized import UNNORMALIZED, kernel, outputs, spectrum
 from derivations.theorem import Case, Theorem
 from theory.architecture import (
     Activation,
@@ -54,7 +54,7 @@ def prove() -> Proof:
     """From (T, S) of every layer to the kernel and its spectrum."""
     from derivations.proof import Proof
 
-    return Proof(PLACEMENTS, (*kernel_lemmas(), *spectrum_lemmas()))
+    return Proof(PLACEMENTS, (*outputs(), *kernel(), *spectrum()))
 
 
 def _network(*layers: Scheme) -> Network:

@@ -14,6 +14,8 @@ from theory.errors import NotCovered, OutOfRegime
 from theory.prediction import predict
 
 if TYPE_CHECKING:
+    import sympy as sp
+
     from derivations.proof import Lemma, Proof
 
 QUANTITIES = ("kappa_1", "kappa_2", "uniform_mode")
@@ -45,7 +47,7 @@ def prove() -> Proof:
 
     return Proof(
         UNNORMALIZED,
-        (*_price(), *_relu(), *_erf(), *_recursion(), *kernel_lemmas(), *spectrum_lemmas()),
+        (*_price(), *_relu(), *_erf(), *_recursion(), *outputs(), *kernel(), *spectrum()),
     )
 
 
@@ -399,7 +401,6 @@ def _recursion() -> tuple[Lemma, ...]:
 
     from derivations.proof import Evaluate, Lemma, Result, Step, Substitute, SumOver
     from theory.gaussian import Moments
-    from theory.meanfield import LINEAR_OUTPUT
     from theory.normalization import RULES, Backward
     from theory.symbols import (
         S1,
@@ -422,10 +423,8 @@ def _recursion() -> tuple[Lemma, ...]:
         psi,
         qh1,
         qh2,
-        s,
         s_inner,
         sigma_w2,
-        t,
         t_inner,
     )
 
@@ -438,13 +437,6 @@ def _recursion() -> tuple[Lemma, ...]:
     moment = f2 + (f1 - f2) * delta(t_inner, s_inner)
     trace = (sp.Sum(Lambda[t_inner, t_inner], samples[0]), T)
     total = (sp.Sum(Lambda[t_inner, s_inner], samples[1], samples[0]), S)
-
-    def reached(a: sp.Basic, b: sp.Basic) -> sp.Basic:
-        """The numbers T and S of two outputs: each depends on its own sample only."""
-        return sp.Tuple(
-            sp.Sum(delta(a, t_inner) * delta(b, t_inner), samples[0]),
-            sp.Sum(delta(a, t_inner) * delta(b, s_inner), *samples),
-        )
 
     return (
         Lemma(
@@ -531,6 +523,28 @@ def _recursion() -> tuple[Lemma, ...]:
             sp.Tuple(one.T - two.T, one.S - two.S),
             (Step(Evaluate(), sp.Tuple(*difference), "The recursion is linear."),),
         ),
+    )
+
+
+def outputs(size: sp.Basic | None = None) -> tuple[Lemma, ...]:
+    """Where the recursion starts, among ``size`` samples, by default N."""
+    import sympy as sp
+
+    from derivations.proof import Evaluate, Lemma, Step, Substitute
+    from theory.meanfield import LINEAR_OUTPUT
+    from theory.symbols import N, delta, s, s_inner, t, t_inner
+
+    size = N if size is None else size
+    samples = ((t_inner, 1, size), (s_inner, 1, size))
+
+    def reached(a: sp.Basic, b: sp.Basic) -> sp.Basic:
+        """The numbers T and S of two outputs: each depends on its own sample only."""
+        return sp.Tuple(
+            sp.Sum(delta(a, t_inner, size) * delta(b, t_inner, size), samples[0]),
+            sp.Sum(delta(a, t_inner, size) * delta(b, s_inner, size), *samples),
+        )
+
+    return (
         Lemma(
             "one output sample",
             r"At the outputs $\Lambda^L_{t' s'} = \delta_{t t'} \delta_{s s'}$. Here $s = t$.",
@@ -544,9 +558,9 @@ def _recursion() -> tuple[Lemma, ...]:
             r"(T_2^L, S_2^L)",
             reached(t, s),
             (
-                Step(Evaluate(), sp.Tuple(delta(t, s), sp.S.One), "Sum over the samples."),
+                Step(Evaluate(), sp.Tuple(delta(t, s, size), sp.S.One), "Sum over the samples."),
                 Step(
-                    Substitute(((delta(t, s), sp.S.Zero),)),
+                    Substitute(((delta(t, s, size), sp.S.Zero),)),
                     sp.Tuple(*LINEAR_OUTPUT[1]),
                     "The samples differ.",
                     r"(T_2^L, S_2^L)",
@@ -556,12 +570,12 @@ def _recursion() -> tuple[Lemma, ...]:
     )
 
 
-def kernel_lemmas() -> tuple[Lemma, ...]:
-    """The kernel from (T, S): a sum over the layers, whatever normalizes them."""
+def kernel(size: sp.Basic | None = None) -> tuple[Lemma, ...]:
+    """The kernel of a linear output by (T, S), among ``size`` samples, by default N."""
     import sympy as sp
 
+    from derivations.fisher.symbolic_layers import at, three_layers
     from derivations.proof import LINEAR_OUTPUT, Evaluate, Lemma, Result, Step, Substitute, SumOver
-    from theory.meanfield import OrderParameters
     from theory.symbols import (
         S1,
         S2,
@@ -586,39 +600,16 @@ def kernel_lemmas() -> tuple[Lemma, ...]:
         t_inner,
     )
 
-    product = M * (qh2 + (qh1 - qh2) * delta(t_inner, s_inner))
+    size = N if size is None else size
+    product = M * (qh2 + (qh1 - qh2) * delta(t_inner, s_inner, size))
     of_layer = M * ((qh1 - qh2) * T + qh2 * S) + S
-    arrays = {symbol: sp.IndexedBase(symbol) for symbol in (M, qh1, qh2, T1, T2, S1, S2)}
-
-    def layers(symbol: sp.Symbol, shift: int) -> tuple[sp.Basic, ...]:
-        return tuple(arrays[symbol][layer + shift] for layer in range(3))
-
-    def gaps(one: sp.Symbol, two: sp.Symbol, shift: int) -> tuple[sp.Basic, ...]:
-        pairs = zip(layers(one, shift), layers(two, shift), strict=True)
-        return tuple(first - second for first, second in pairs)
-
-    none = ()
-    order = OrderParameters(
-        q1=none,
-        q2=none,
-        q_gap=none,
-        qh1=layers(qh1, 0),
-        qh2=layers(qh2, 0),
-        qh_gap=gaps(qh1, qh2, 0),
-        T1=layers(T1, 1),
-        T2=layers(T2, 1),
-        T_gap=gaps(T1, T2, 1),
-        S1=layers(S1, 1),
-        S2=layers(S2, 1),
-        S_gap=gaps(S1, S2, 1),
-    )
-    kernel = order.kernel(layers(M, 0), bias_gradients=True)
+    found = three_layers().kernel(tuple(at(M, layer) for layer in range(3)), bias_gradients=True)
 
     def over_layers(name: str, row: str, number: int, ends_in: sp.Basic) -> Lemma:
         in_layer = (
-            *((symbol, arrays[symbol][l - 1]) for symbol in (M, qh1, qh2)),
-            (T, arrays[(T1, T2)[number - 1]][l]),
-            (S, arrays[(S1, S2)[number - 1]][l]),
+            *((symbol, at(symbol, l - 1)) for symbol in (M, qh1, qh2)),
+            (T, at((T1, T2)[number - 1], l)),
+            (S, at((S1, S2)[number - 1], l)),
         )
         summand = of_layer.subs(in_layer, simultaneous=True)
         return Lemma(
@@ -641,7 +632,7 @@ def kernel_lemmas() -> tuple[Lemma, ...]:
                 ),
             ),
             row=row,
-            terms=LINEAR_OUTPUT._replace(K=kernel),
+            terms=LINEAR_OUTPUT._replace(K=found),
         )
 
     return (
@@ -665,13 +656,13 @@ def kernel_lemmas() -> tuple[Lemma, ...]:
                     "its mean.",
                 ),
                 Step(
-                    SumOver(s_inner, N),
-                    (M * qh2 + 1) * sp.Sum(Lambda[t_inner, s_inner], (s_inner, 1, N))
+                    SumOver(s_inner, size),
+                    (M * qh2 + 1) * sp.Sum(Lambda[t_inner, s_inner], (s_inner, 1, size))
                     + M * (qh1 - qh2) * Lambda[t_inner, t_inner],
                     "Sum over one inner sample.",
                 ),
                 Step(
-                    SumOver(t_inner, N),
+                    SumOver(t_inner, size),
                     of_layer,
                     "Sum over the other.",
                     r"K^{(l)}",
@@ -683,17 +674,17 @@ def kernel_lemmas() -> tuple[Lemma, ...]:
                     Lambda[t_inner, s_inner],
                 ),
                 (sp.Sum(h[j, t_inner] * h[j, s_inner], (j, 1, M)), product),
-                (sp.Sum(Lambda[t_inner, t_inner], (t_inner, 1, N)), T),
-                (sp.Sum(Lambda[t_inner, s_inner], (s_inner, 1, N), (t_inner, 1, N)), S),
+                (sp.Sum(Lambda[t_inner, t_inner], (t_inner, 1, size)), T),
+                (sp.Sum(Lambda[t_inner, s_inner], (s_inner, 1, size), (t_inner, 1, size)), S),
             ),
         ),
-        over_layers("kernel of one sample", "kappa_1", 1, kernel.K1),
-        over_layers("kernel of two samples", "kappa_2", 2, kernel.K2),
+        over_layers("kernel of one sample", "kappa_1", 1, found.K1),
+        over_layers("kernel of two samples", "kappa_2", 2, found.K2),
     )
 
 
-def spectrum_lemmas() -> tuple[Lemma, ...]:
-    """The spectrum of the kernel that has one value on the diagonal and one beside it."""
+def spectrum() -> tuple[Lemma, ...]:
+    """The eigenvalues of the kernel of N samples alike."""
     import sympy as sp
 
     from derivations.proof import (

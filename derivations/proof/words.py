@@ -52,5 +52,5 @@ def _contracted(letters: list[sp.Basic], rules: Rules) -> sp.Basic:
 
 
 def _traced(letters: list[sp.Basic], rules: Rules) -> sp.Basic:
-    turned = Trace(identity) if letters == [identity] else sp.Mul(*letters[1:], *letters[:1])
+    turned = Trace(*letters) if len(letters) == 1 else sp.Mul(*letters[1:], *letters[:1])
     return rules.get(turned, Trace(sp.Mul(*letters)))

@@ -1,0 +1,214 @@
+"""Theorems on statistics over samples: wrong forms are refuted, wrong proofs fail, regimes hold."""
+
+from dataclasses import replace
+
+import pytest
+
+from derivations.catalogue import theorem
+from derivations.evidence import check
+from derivations.fisher import batchnorm_hidden, mini_batches
+from derivations.networks import TANH
+from derivations.proof import ProofError
+from numerics.verdict import Verdict
+from theory import fisher, normalization
+from theory.architecture import BatchNorm, MeanSubtraction, OutOfRegime
+from theory.meanfield import OrderParameters
+from theory.normalization import Backward, own
+from theory.normalization.layer import Couple
+from theory.prediction import predict
+
+NORMALIZED = batchnorm_hidden.RELU
+BATCHED = mini_batches.RELU
+
+
+def judged(id, quantity, network, samples, wrong):
+    """The verdict on a theorem of one row, its prediction altered."""
+    one = theorem(id)
+    row = one.row(quantity)
+    altered = replace(row, value=lambda t: wrong(t, row.value(t)))
+    (found,) = check(
+        replace(one, rows=(altered,)), network, samples=samples, precision=0.05, everything=True
+    )
+    return found.verdict
+
+
+# Wrong forms are refuted
+
+
+def test_naive_uniform_mode_of_hidden_batch_norm_is_refuted():
+    """With kappa_1/N at infinitely many samples: off-diagonals of order 1/N are forgotten."""
+    prediction = predict(NORMALIZED, 600, 16)
+    kappa = prediction.kappa_leading.over(1 / (float(NORMALIZED.alpha) * 600))
+    naive = fisher.uniform_mode(kappa.K1, kappa.K2, 16)
+    assert naive == pytest.approx(154.5, abs=0.05)
+    assert prediction.uniform_mode == pytest.approx(109.6, abs=0.05)
+    factor = float(naive / prediction.uniform_mode)
+    verdict = judged(
+        "batchnorm-hidden", "uniform_mode", NORMALIZED, 16, lambda t, right: factor * right
+    )
+    assert verdict == Verdict.REFUTED
+
+
+WRONG_ROWS = {
+    "statistics over all samples": (
+        "kappa_1",
+        lambda t, right: (
+            predict(replace(BATCHED, batch_size=None), 1000, 24).kappa_leading.K1
+            / predict(BATCHED, 1000, 24).kappa_leading.K1
+            * right
+        ),
+    ),
+    "two batches like two samples of one": ("kappa_3", lambda t, right: t.K.K2),
+    "N for N - B": ("uniform_mode", lambda t, right: right + t.B * t.K.K3 / t.N),
+    "third pair type forgotten in the contrast": (
+        "contrast_mode",
+        lambda t, right: fisher.uniform_mode(t.K.K1, t.K.K2, t.B) * t.B / t.N,
+    ),
+    "one direction removed in place of one a batch": (
+        "centred_mean_eigenvalue",
+        lambda t, right: fisher.centred_mean_eigenvalue(t.K.gap, t.N, C=1, P=1),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ROWS)
+def test_checker_rejects_a_wrong_form_of_mini_batches(name):
+    quantity, wrong = WRONG_ROWS[name]
+    assert judged("mini-batches", quantity, BATCHED, 24, wrong) == Verdict.REFUTED
+
+
+# Wrong proofs fail
+
+
+def _pulled(position_sign=1, share=1, S=0):
+    def pull_back(layer, sigma_w2, above):
+        f1, f2, f_gap = layer[3:6]
+        off = own(Couple(f1, f2, f_gap), sigma_w2, above)
+        along = own(Couple(*layer[6:9]), sigma_w2, above)
+        T = sigma_w2 * f1 * above.T - share * layer.share * (off + position_sign * along)
+        return Backward(T, S * above.S)
+
+    return pull_back
+
+
+WRONG_STEPS = {
+    "normalized values forgotten": (("batchnorm-hidden",), "batchnorm", _pulled(position_sign=0)),
+    "normalized values added": (("batchnorm-hidden",), "batchnorm", _pulled(position_sign=-1)),
+    "mean forgotten": (("batchnorm-hidden",), "batchnorm", _pulled(share=0)),
+    "sum not removed": (("batchnorm-hidden", "mini-batches"), "batchnorm", _pulled(S=1)),
+}
+
+
+@pytest.mark.parametrize(
+    ("id", "name"), [(id, name) for name, (ids, _, _) in WRONG_STEPS.items() for id in ids]
+)
+def test_proof_refuses_a_wrong_step(id, name, monkeypatch):
+    _, kind, wrong = WRONG_STEPS[name]
+    rule = normalization.RULES[kind]
+    theorem(id).prove().verify()
+    monkeypatch.setitem(normalization.RULES, kind, replace(rule, pull_back=wrong))
+    with pytest.raises(ProofError):
+        theorem(id).prove().verify()
+
+
+WRONG_FORMULAS = {
+    "N - 2 for N - 3 in the mean of 1/sigma^2": (
+        "batchnorm-hidden",
+        fisher,
+        "inverse_variance",
+        lambda v, N, power=1: N / (v * (N - 2)),
+    ),
+    "biases of one layer forgotten": (
+        "batchnorm-hidden",
+        OrderParameters,
+        "_biases",
+        lambda self, factor: self._kernel(self.S_gap[-1], self.S2[-1], 0),
+    ),
+    "gap forgotten in a unit's own parameter": (
+        "batchnorm-hidden",
+        normalization,
+        "own",
+        lambda couple, sigma_w2, above: sigma_w2 * couple.second * above.S,
+    ),
+    "B for B - 1 in the uniform mode": (
+        "mini-batches",
+        fisher,
+        "batched_uniform_mode",
+        lambda K1, K2, K3, N, B: (K1 + B * K2 + (N - B) * K3) / N,
+    ),
+    "third pair type forgotten in s": (
+        "mini-batches",
+        fisher,
+        "batched_second_moment",
+        lambda K1, K2, K3, N, B, C, P: C / (P * N) * (K1**2 + (N - 1) * K2**2),
+    ),
+    "third pair type added in the contrast": (
+        "mini-batches",
+        fisher,
+        "contrast_mode",
+        lambda K1, K2, K3, N, B: (K1 + (B - 1) * K2 + B * K3) / N,
+    ),
+    "kernel of two batches without its biases": (
+        "mini-batches",
+        OrderParameters,
+        "_biases",
+        lambda self, factor: self._kernel(sum(self.S_gap), sum(self.S2), 0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_FORMULAS)
+def test_proof_refuses_a_wrong_formula(name, monkeypatch):
+    id, where, attribute, wrong = WRONG_FORMULAS[name]
+    theorem(id).prove().verify()
+    monkeypatch.setattr(where, attribute, wrong)
+    with pytest.raises(ProofError):
+        theorem(id).prove().verify()
+
+
+# Regimes
+
+
+REGIMES = {
+    "other hidden layers": ("batchnorm-hidden", TANH, 16, "needs batchnorm in a hidden layer"),
+    "five samples": ("batchnorm-hidden", NORMALIZED, 5, r"N > 5 .*mean of 1/sigma\^4"),
+    "a regularizer": (
+        "batchnorm-hidden",
+        replace(NORMALIZED, layers=None, hidden=BatchNorm(eps=0.01)),
+        16,
+        "needs eps = 0, but eps = 0.01",
+    ),
+    "mapped outputs": (
+        "batchnorm-hidden",
+        replace(NORMALIZED, last=MeanSubtraction()),
+        16,
+        "needs linear outputs",
+    ),
+    "batches": ("batchnorm-hidden", BATCHED, 24, "batch_size = 8(?s:.*)mini-batches"),
+    "one batch": ("mini-batches", BATCHED, 8, "needs several batches"),
+    "no batches": ("mini-batches", NORMALIZED, 24, "needs several batches"),
+    "five in a batch": (
+        "mini-batches",
+        replace(BATCHED, batch_size=5),
+        20,
+        r"B > 5 .*mean of 1/sigma\^4",
+    ),
+    "normalized outputs": (
+        "mini-batches",
+        replace(BATCHED, last=BatchNorm()),
+        24,
+        "linear or centred",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REGIMES)
+def test_assumption_is_named_where_it_fails(name):
+    id, network, samples, message = REGIMES[name]
+    with pytest.raises(OutOfRegime, match=message):
+        theorem(id).requires(network, samples)
+
+
+def test_six_samples_are_enough():
+    theorem("batchnorm-hidden").requires(NORMALIZED, 6)
+    theorem("mini-batches").requires(replace(BATCHED, batch_size=6), 12)
