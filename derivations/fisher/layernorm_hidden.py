@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from derivations.fisher.unnormalized import UNNORMALIZED, kernel_lemmas, spectrum_lemmas
+from derivations.fisher.unnormalized import UNNORMALIZED, kernel, outputs, spectrum
 from derivations.networks import RELU, TANH
 from derivations.theorem import Case, Row, Theorem
 from theory.architecture import (
@@ -49,7 +49,7 @@ def prove() -> Proof:
 
     return Proof(
         LAYERNORM_HIDDEN,
-        (*_law(), *_backward(), *kernel_lemmas(), *_own(), *_positive(), *spectrum_lemmas()),
+        (*_law(), *_backward(), *outputs(), *kernel(), *_own(), *_positive(), *spectrum()),
     )
 
 
