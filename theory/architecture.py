@@ -227,7 +227,7 @@ class Network:
         if not symbolic(samples) and samples % self.batch_size:
             raise DescriptionError(
                 f"batches of batch_size = {self.batch_size} must divide the samples, "
-                f"{samples} given"
+                f"{float(samples):g} given"
             )
         return self.batch_size
 
