@@ -263,8 +263,8 @@ def observe(
         parameters, inputs = draw_block(network, width, samples, block)
         size = _together(network, width, samples)
         parts = []
-        for start in range(0, block_size(width), size):
-            some = slice(start, start + size)
+        for first in range(0, block_size(width), size):
+            some = slice(first, first + size)
             kernels = output_kernels(network, parameters.of(some), inputs[some], split=split)
             parts.append([observed(name, kernels, network) for name in observables])
     values = {
