@@ -8,6 +8,8 @@ from derivations.fisher.coupled_outputs import CROSS_ENTROPY, LAYERNORM_LAST
 from derivations.fisher.layernorm_hidden import LAYERNORM_HIDDEN
 from derivations.fisher.mean_subtraction_last import MEAN_SUBTRACTION_LAST
 from derivations.fisher.mini_batches import MINI_BATCHES
+from derivations.fisher.normalized_weights import WEIGHT_NORMALIZATION, WEIGHT_STANDARDIZATION
+from derivations.fisher.ntk_parameterization import NTK_PARAMETERIZATION
 from derivations.fisher.placements import PLACEMENTS
 from derivations.fisher.unnormalized import UNNORMALIZED
 from derivations.kernels.catalogue import KERNEL_THEOREMS
@@ -20,6 +22,9 @@ THEOREMS: tuple[Theorem, ...] = (
     BATCHNORM_LAST,
     PLACEMENTS,
     LAYERNORM_HIDDEN,
+    WEIGHT_NORMALIZATION,
+    WEIGHT_STANDARDIZATION,
+    NTK_PARAMETERIZATION,
     LAYERNORM_LAST,
     CROSS_ENTROPY,
     BATCHNORM_HIDDEN,

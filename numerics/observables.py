@@ -28,6 +28,17 @@ def off_diagonal(kernels: OutputKernels, network: Network) -> np.ndarray:
     return (_batch_sums(K, B) - np.einsum("nctt->n", K)) / (_count(kernels) * (B - 1))
 
 
+def hidden_diagonal(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""``diagonal`` of the part of the layers l < L."""
+    return np.einsum("nctt->n", kernels.own) / _count(kernels)
+
+
+def hidden_off_diagonal(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""``off_diagonal`` of the part of the layers l < L."""
+    K, B = kernels.own, _batch(kernels, network)
+    return (_batch_sums(K, B) - np.einsum("nctt->n", K)) / (_count(kernels) * (B - 1))
+
+
 def between_batches(kernels: OutputKernels, network: Network) -> np.ndarray:
     r"""Mean of :math:`K_{ts}` over the pairs of samples of different batches."""
     K, B, N = kernels.averaged, _batch(kernels, network), kernels.outputs.shape[-1]
@@ -228,6 +239,8 @@ OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
     for function in (
         diagonal,
         off_diagonal,
+        hidden_diagonal,
+        hidden_off_diagonal,
         between_batches,
         uniform,
         batch_contrast,

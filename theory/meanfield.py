@@ -64,7 +64,7 @@ class OrderParameters:
     qh3: tuple[Number, ...] = ()
     S3: tuple[Number, ...] = ()
     removed: tuple[Number, ...] = ()
-    own: Mapping[str, Kernel] = field(default_factory=dict)
+    own: Mapping[str, Kernel] = field(default_factory=dict, hash=False)
 
     def groups(self, widths: tuple[Number, ...], biases: Number) -> dict[str, Kernel]:
         r"""The kernel of one output by groups of parameters.

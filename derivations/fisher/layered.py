@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sympy as sp
@@ -124,8 +123,8 @@ def of_layer(
     opening: str, overlap: Callable[[sp.Basic], sp.Basic], reason: str, name: str
 ) -> Lemma:
     """The part of a layer in the kernel, from the product of the gradients of one unit."""
-    pair = of_pair(overlap(qh1), overlap(qh2))
     first, second = overlap(qh1), overlap(qh2)
+    pair = second + sp.factor(first - second) * delta(t_inner, s_inner)
     return Lemma(
         name,
         opening,
@@ -194,8 +193,8 @@ def own_parameter() -> Lemma:
     )
 
 
-def own_over_layers(name: str, row: str, number: int, output: Step | None = None) -> Lemma:
-    """The kernel of these parameters; ``output`` adds the part of an output's own."""
+def own_over_layers(name: str, row: str, number: int) -> Lemma:
+    """The kernel of these parameters as the prediction adds them up."""
     array = ((T1, S1), (T2, S2))[number - 1]
     in_layer = (
         (g1, ARRAYS[g1][l]),
@@ -206,13 +205,9 @@ def own_over_layers(name: str, row: str, number: int, output: Step | None = None
     summand = own(Couple(g1, g2, g1 - g2), sigma_w2, Backward(T, S)).subs(
         in_layer, simultaneous=True
     )
-    lemma = _over(
+    return _over(
         name, row, number, "parameter of each unit", in_layer, summand, L - 1, own_kernel()
     )
-    if output is None:
-        return lemma
-    ends = lemma.terms.K._replace(**{f"K{number}": output.states})
-    return replace(lemma, steps=(*lemma.steps, output), terms=LINEAR_OUTPUT._replace(K=ends))
 
 
 def over_layers(
