@@ -59,11 +59,11 @@ class DualProduct:
     def __call__(self, v: np.ndarray) -> np.ndarray:
         outputs = self.run.linear_outputs
         cotangent = against_outputs(self.network, outputs, v.reshape(1, *outputs.shape))[0]
-        inner, outer = self._down(cotangent.swapaxes(1, 2))
+        inner, outer = self.cotangents(cotangent.swapaxes(1, 2))
         tangent = self._up(inner, outer).swapaxes(1, 2)
         return along_outputs(self.network, outputs, tangent[None])[0].ravel() / outputs.shape[-1]
 
-    def _down(self, cotangent: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def cotangents(self, cotangent: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Cotangents (1, N, M_l) of u^l for l = 1..L, and of the activations' arguments."""
         inner, outer = [cotangent], list[np.ndarray]()
         for l in range(self.network.depth - 1, 0, -1):
