@@ -205,6 +205,9 @@ fh_row = _letter("fh_row", r"\hat f^{\top}", "1 x N", "normalized output, transp
 jacobian = _letter("J", "J", "N x P", "Jacobian of one output over the samples")
 jacobian_t = _letter("J_T", r"J^{\top}", "P x N", "Jacobian, transposed")
 
+dual = _letter("dual", "F^*", "N x N", "dual Fisher matrix, J J^T/N")
+top = _letter("top", "e", "N x 1", "eigenvector of lambda")
+
 # Maps that couple the C outputs of a sample t
 A_t = _letter("A_t", "A_t", "C x C", "derivative of the map at sample t")
 A_t_T = _letter("A_t_T", r"A_t^{\top}", "C x C", "derivative of the map, transposed")
