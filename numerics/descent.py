@@ -10,7 +10,6 @@ the final loss says nothing about the threshold, local growth does.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,22 +17,7 @@ from numerics.fisher import dual_gram
 from numerics.lanczos import DualProduct
 from numerics.network import Parameters, draw_inputs, draw_parameters, forward
 from numerics.outputs import against_outputs
-from theory.architecture import DescriptionError, Network, Normalized
-from theory.errors import NotCovered
-from theory.prediction import predict
-
-
-@dataclass(frozen=True)
-class FinalLosses:
-    """Means over the seeds, (widths, rates), and each width's predicted 2/lambda_max or None.
-
-    A loss that left the range of float64 is infinite.
-    """
-
-    widths: tuple[int, ...]
-    rates: tuple[float, ...]
-    losses: np.ndarray
-    thresholds: tuple[float | None, ...]
+from theory.architecture import DescriptionError, Network, Normalized, NotCovered
 
 
 def gradient(
@@ -134,15 +118,14 @@ def final_losses(
     rates: Sequence[float],
     steps: int,
     seeds: Sequence[int],
-) -> FinalLosses:
-    """The map of final losses over widths and learning rates, with the predicted threshold."""
-    found = [
-        [descend(network, width, samples, eta, steps, seeds)[:, -1].mean() for eta in rates]
-        for width in widths
-    ]
-    predicted = (predict(network, width, samples).learning_rate_threshold for width in widths)
-    thresholds = tuple(None if one is None else float(one) for one in predicted)
-    return FinalLosses(tuple(widths), tuple(rates), np.array(found), thresholds)
+) -> np.ndarray:
+    """The map (widths, rates) of final losses, means over the seeds; infinite beyond float64."""
+    return np.array(
+        [
+            [descend(network, width, samples, eta, steps, seeds)[:, -1].mean() for eta in rates]
+            for width in widths
+        ]
+    )
 
 
 def growth(

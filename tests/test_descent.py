@@ -9,6 +9,7 @@ from numerics.descent import descend, final_losses, gradient, growth
 from numerics.network import draw_inputs, draw_parameters, forward
 from theory.architecture import BatchNorm, DescriptionError, LayerNorm, MeanSubtraction, Network
 from theory.errors import NotCovered
+from theory.prediction import predict
 
 TANH = Network("tanh", depth=3, sigma_w2=3, sigma_b2=0.64, outputs=2)
 NETWORKS = {
@@ -59,8 +60,7 @@ def test_loss_grows_by_the_top_mode_near_zero_residual(network, factor):
 
 def test_predicted_threshold_separates_descent_from_growth():
     network = replace(TANH, outputs=1)
-    found = final_losses(network, (256,), 8, (), 0, (0,))
-    (threshold,) = found.thresholds
+    threshold = predict(network, 256, 8).learning_rate_threshold
     below, above = (
         descend(network, 256, 8, factor * threshold, 12, range(2)) for factor in (0.5, 3)
     )
@@ -71,9 +71,9 @@ def test_predicted_threshold_separates_descent_from_growth():
 def test_final_losses_have_a_row_for_each_width_and_a_column_for_each_rate():
     network = replace(TANH, last=MeanSubtraction())
     found = final_losses(network, (32, 64), 8, (0.01, 0.02, 0.03), 2, (0, 1))
-    assert found.losses.shape == (2, 3)
+    assert found.shape == (2, 3)
     again = descend(network, 64, 8, 0.02, 2, (0, 1))
-    assert found.losses[1, 1] == again[:, -1].mean()
+    assert found[1, 1] == again[:, -1].mean()
 
 
 def test_loss_beyond_float64_is_infinite():
