@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from derivations.fisher.unnormalized import UNNORMALIZED, spectrum_lemmas
+from derivations.fisher.unnormalized import UNNORMALIZED, spectrum
 from derivations.networks import TANH
 from derivations.theorem import Case, Theorem
 from theory import fisher
@@ -31,7 +31,7 @@ def prove() -> Proof:
     """The spectrum, a step of gradient descent on a mode, where the factor reaches 1."""
     from derivations.proof import Proof
 
-    return Proof(LEARNING_RATE, (*spectrum_lemmas(), *_descent()))
+    return Proof(LEARNING_RATE, (*spectrum(), *_descent()))
 
 
 def _descent() -> tuple[Lemma, ...]:

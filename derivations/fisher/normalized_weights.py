@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from derivations.fisher.unnormalized import UNNORMALIZED, spectrum_lemmas
+from derivations.fisher.unnormalized import UNNORMALIZED, spectrum
 from derivations.networks import RELU, TANH
 from derivations.theorem import Case, Row, Terms, Theorem
 from theory.architecture import Network, NoNormalization
@@ -55,7 +55,7 @@ def prove_normalization() -> Proof:
             *_products(standardized=False),
             *_kernel(_NORMALIZED, standardized=False),
             *_gains(),
-            *spectrum_lemmas(),
+            *spectrum(),
         ),
     )
 
@@ -71,7 +71,7 @@ def prove_standardization() -> Proof:
             *_forward(),
             *_kernel(_STANDARDIZED, standardized=True),
             *_no_outlier(),
-            *spectrum_lemmas(),
+            *spectrum(),
         ),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from derivations.fisher.unnormalized import UNNORMALIZED, spectrum_lemmas
+from derivations.fisher.unnormalized import UNNORMALIZED, spectrum
 from derivations.networks import RELU, TANH
 from derivations.theorem import Case, Theorem
 from theory.architecture import Activation, Network, NoNormalization
@@ -34,7 +34,7 @@ def prove() -> Proof:
     """The factors of the gradients, the kernel, and what it is without normalization."""
     from derivations.proof import Proof
 
-    return Proof(NTK_PARAMETERIZATION, (*_kernel(), *_unnormalized(), *spectrum_lemmas()))
+    return Proof(NTK_PARAMETERIZATION, (*_kernel(), *_unnormalized(), *spectrum()))
 
 
 def _kernel() -> tuple[Lemma, ...]:
