@@ -6,7 +6,7 @@ import pytest
 
 from derivations.catalogue import theorem
 from derivations.evidence import check
-from derivations.fisher import batchnorm_hidden, mini_batches
+from derivations.fisher import batchnorm_hidden, mean_subtraction_hidden, mini_batches
 from derivations.networks import TANH
 from derivations.proof import ProofError
 from numerics.verdict import Verdict
@@ -35,17 +35,22 @@ def judged(id, quantity, network, samples, wrong):
 # Wrong forms are refuted
 
 
-def test_naive_uniform_mode_of_hidden_batch_norm_is_refuted():
+@pytest.mark.parametrize(
+    ("id", "network", "naive", "right"),
+    [
+        ("batchnorm-hidden", NORMALIZED, 154.5, 109.6),
+        ("mean-subtraction-hidden", mean_subtraction_hidden.RELU, 210.7, 155.4),
+    ],
+)
+def test_naive_uniform_mode_is_refuted(id, network, naive, right):
     """With kappa_1/N at infinitely many samples: off-diagonals of order 1/N are forgotten."""
-    prediction = predict(NORMALIZED, 600, 16)
-    kappa = prediction.kappa_leading.over(1 / (float(NORMALIZED.alpha) * 600))
-    naive = fisher.uniform_mode(kappa.K1, kappa.K2, 16)
-    assert naive == pytest.approx(154.5, abs=0.05)
-    assert prediction.uniform_mode == pytest.approx(109.6, abs=0.05)
-    factor = float(naive / prediction.uniform_mode)
-    verdict = judged(
-        "batchnorm-hidden", "uniform_mode", NORMALIZED, 16, lambda t, right: factor * right
-    )
+    prediction = predict(network, 600, 16)
+    kappa = prediction.kappa_leading.over(1 / (float(network.alpha) * 600))
+    found = fisher.uniform_mode(kappa.K1, kappa.K2, 16)
+    assert found == pytest.approx(naive, abs=0.05)
+    assert prediction.uniform_mode == pytest.approx(right, abs=0.05)
+    factor = float(found / prediction.uniform_mode)
+    verdict = judged(id, "uniform_mode", network, 16, lambda t, right: factor * right)
     assert verdict == Verdict.REFUTED
 
 
@@ -96,6 +101,13 @@ WRONG_STEPS = {
     "normalized values added": (("batchnorm-hidden",), "batchnorm", _pulled(position_sign=-1)),
     "mean forgotten": (("batchnorm-hidden",), "batchnorm", _pulled(share=0)),
     "sum not removed": (("batchnorm-hidden", "mini-batches"), "batchnorm", _pulled(S=1)),
+    "mean not taken off": (("mean-subtraction-hidden",), "mean-subtraction", _pulled(share=0)),
+    "mean taken off twice": (("mean-subtraction-hidden",), "mean-subtraction", _pulled(share=2)),
+    "sum left behind": (
+        ("mean-subtraction-hidden", "mini-batches"),
+        "mean-subtraction",
+        _pulled(S=1),
+    ),
 }
 
 
@@ -109,6 +121,17 @@ def test_proof_refuses_a_wrong_step(id, name, monkeypatch):
     monkeypatch.setitem(normalization.RULES, kind, replace(rule, pull_back=wrong))
     with pytest.raises(ProofError):
         theorem(id).prove().verify()
+
+
+def test_proof_refuses_the_law_of_infinitely_many_samples(monkeypatch):
+    rule = normalization.RULES["mean-subtraction"]
+
+    def infinite(*arguments):
+        return rule.law(*arguments[:-1], arguments[-1]._replace(batch=None))
+
+    monkeypatch.setitem(normalization.RULES, "mean-subtraction", replace(rule, law=infinite))
+    with pytest.raises(ProofError, match="ReLU behind mean subtraction"):
+        theorem("mean-subtraction-hidden").prove().verify()
 
 
 WRONG_FORMULAS = {
@@ -184,6 +207,8 @@ REGIMES = {
         16,
         "needs linear outputs",
     ),
+    "no mean subtraction": ("mean-subtraction-hidden", TANH, 16, "needs mean-subtraction in a hid"),
+    "one sample": ("mean-subtraction-hidden", mean_subtraction_hidden.RELU, 1, "N >= 2"),
     "batches": ("batchnorm-hidden", BATCHED, 24, "batch_size = 8(?s:.*)mini-batches"),
     "one batch": ("mini-batches", BATCHED, 8, "needs several batches"),
     "no batches": ("mini-batches", NORMALIZED, 24, "needs several batches"),
