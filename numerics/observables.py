@@ -208,6 +208,17 @@ def output_variance(kernels: OutputKernels, network: Network) -> np.ndarray:
     return float(network.sigma_w2) / kernels.dimension * spread / N
 
 
+def gradient_ratio(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Ratio of the squared gradients of layers 2 and 3, ``traces``: below a hidden layer whose
+    inputs and outputs are hidden too."""
+    if network.depth < 4:
+        raise DescriptionError(
+            f"the ratio of the gradients of layers 2 and 3 needs depth 4, {network.depth} given"
+        )
+    traces = kernels.traces
+    return traces[:, 1] / traces[:, 2]
+
+
 def linear_outputs(kernels: OutputKernels, network: Network) -> np.ndarray:
     """The outputs themselves, (n, C, N): what a prediction may be conditional on."""
     return kernels.outputs
@@ -252,6 +263,7 @@ OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
         square_given_outputs,
         largest_given_outputs,
         output_variance,
+        gradient_ratio,
         linear_outputs,
     )
 } | COUPLED_OBSERVABLES

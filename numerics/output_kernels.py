@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from numerics.fisher import grams_below, grams_of_outputs, total
-from numerics.network import Parameters, propagate
+from numerics.network import Forward, Parameters, backpropagate, propagate
 from theory.architecture import Network
 
 
@@ -23,7 +23,7 @@ class OutputKernels:
     h^{L-1}. They are isotropic in ``dimension`` dimensions, and Gaussian unless ``fixed_norm``,
     where :math:`|W_k^L|^2 = \sigma_w^2` and there is nothing to average. ``norms`` (n, C): the
     realised :math:`|W_k^L|/\sigma_w`. ``groups``: the kernels of each parameter group alone, if
-    asked for.
+    asked for. ``run``: the pass that they belong to.
     """
 
     below: np.ndarray
@@ -34,11 +34,27 @@ class OutputKernels:
     dimension: int
     fixed_norm: bool
     groups: dict[str, OutputKernels]
+    run: Forward
 
     @property
     def own(self) -> np.ndarray:
         """``below`` of one output at a time, (n, C, N, N)."""
         return np.einsum("nctcs->ncts", self.below)
+
+    @property
+    def traces(self) -> np.ndarray:
+        r"""Squared gradients by the pre-activations of the layers l = 1..L-1, (n, L-1).
+
+        .. math:: \frac{\sigma_w^2}{C N} \sum_{k,t} \frac{1}{|W_k^L|^2} \sum_{t',i}
+                  \left(\frac{\partial f_k(t)}{\partial u_i^l(t')}\right)^2
+        """
+        C, N = self.outputs.shape[1:]
+        squares = [
+            np.einsum("ncbtsm,ncbtsm->nc", D, D)
+            for D in (sensitivity.inner for sensitivity in backpropagate(self.run))
+        ]
+        weighted = [(square / self.norms**2).sum(axis=1) / (C * N) for square in squares]
+        return np.stack(weighted[::-1], axis=1)
 
     @property
     def averaged(self) -> np.ndarray:
@@ -76,7 +92,9 @@ def output_kernels(
     ) -> OutputKernels:
         fixed = affine.directions is not None
         outputs = run.linear_outputs
-        return OutputKernels(below, last, norms, outputs, output_gram, dimension, fixed, groups)
+        return OutputKernels(
+            below, last, norms, outputs, output_gram, dimension, fixed, groups, run
+        )
 
     parts, last = grams_below(network, run, split=split), grams_of_outputs(network, run)
     last = {group: np.broadcast_to(K, (n, K.shape[1], N, N)) for group, K in last.items()}

@@ -1,12 +1,18 @@
 """Theorems on statistics over samples: wrong forms are refuted, wrong proofs fail, regimes hold."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from derivations.catalogue import theorem
 from derivations.evidence import check
-from derivations.fisher import batchnorm_hidden, mean_subtraction_hidden, mini_batches
+from derivations.fisher import (
+    batchnorm_hidden,
+    gradient_explosion,
+    mean_subtraction_hidden,
+    mini_batches,
+)
 from derivations.networks import TANH
 from derivations.proof import ProofError
 from numerics.verdict import Verdict
@@ -19,6 +25,7 @@ from theory.prediction import predict
 
 NORMALIZED = batchnorm_hidden.RELU
 BATCHED = mini_batches.RELU
+EXPLODING = gradient_explosion.RELU
 
 
 def judged(id, quantity, network, samples, wrong):
@@ -82,6 +89,35 @@ def test_checker_rejects_a_wrong_form_of_mini_batches(name):
     assert judged("mini-batches", quantity, BATCHED, 24, wrong) == Verdict.REFUTED
 
 
+@pytest.mark.parametrize(
+    ("N", "printed"), [(6, 2.003779), (10, 1.69601), (20, 1.560919), (1000, 1.468539)]
+)
+def test_ratio_of_gradients_has_the_printed_digits(N, printed):
+    for wider in ({}, {"sigma_w2": 0.7, "sigma_b2": 1.3, "hidden": BatchNorm(gamma=2)}):
+        network = replace(EXPLODING, layers=None, **({"hidden": BatchNorm()} | wider))
+        T1 = predict(network, 100, N).order_parameters.T1
+        assert T1[1] / T1[2] == pytest.approx(printed, abs=5e-7)
+
+
+def test_proof_of_the_ratio_ends_in_its_limit():
+    conclusions = theorem("gradient-explosion").prove().conclusions()
+    limit = float(conclusions["infinitely many samples"])
+    assert limit == pytest.approx(1.466942, abs=5e-7)
+
+
+WRONG_RATIOS = {
+    "infinitely many samples": lambda t, right: math.pi / (math.pi - 1),
+    "the layer above instead": lambda t, right: t.order.T1[2] / t.order.T1[3],
+    "N - 2 for N - 3": lambda t, right: right * (t.N - 3) / (t.N - 2),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_RATIOS)
+def test_checker_rejects_a_wrong_ratio(name):
+    verdict = judged("gradient-explosion", "gradient_ratio", EXPLODING, 10, WRONG_RATIOS[name])
+    assert verdict == Verdict.REFUTED
+
+
 # Wrong proofs fail
 
 
@@ -99,8 +135,12 @@ def _pulled(position_sign=1, share=1, S=0):
 WRONG_STEPS = {
     "normalized values forgotten": (("batchnorm-hidden",), "batchnorm", _pulled(position_sign=0)),
     "normalized values added": (("batchnorm-hidden",), "batchnorm", _pulled(position_sign=-1)),
-    "mean forgotten": (("batchnorm-hidden",), "batchnorm", _pulled(share=0)),
-    "sum not removed": (("batchnorm-hidden", "mini-batches"), "batchnorm", _pulled(S=1)),
+    "mean forgotten": (("batchnorm-hidden", "gradient-explosion"), "batchnorm", _pulled(share=0)),
+    "sum not removed": (
+        ("batchnorm-hidden", "mini-batches", "gradient-explosion"),
+        "batchnorm",
+        _pulled(S=1),
+    ),
     "mean not taken off": (("mean-subtraction-hidden",), "mean-subtraction", _pulled(share=0)),
     "mean taken off twice": (("mean-subtraction-hidden",), "mean-subtraction", _pulled(share=2)),
     "sum left behind": (
@@ -209,6 +249,20 @@ REGIMES = {
     ),
     "no mean subtraction": ("mean-subtraction-hidden", TANH, 16, "needs mean-subtraction in a hid"),
     "one sample": ("mean-subtraction-hidden", mean_subtraction_hidden.RELU, 1, "N >= 2"),
+    "no relu": (
+        "gradient-explosion",
+        replace(batchnorm_hidden.TRAINED, depth=4, ratios=None, layers=None, hidden=BatchNorm()),
+        10,
+        "the activation is tanh",
+    ),
+    "a shift": (
+        "gradient-explosion",
+        replace(EXPLODING, layers=None, hidden=BatchNorm(beta=0.1)),
+        10,
+        "beta = 0",
+    ),
+    "three layers": ("gradient-explosion", NORMALIZED, 10, "needs depth 4"),
+    "five samples again": ("gradient-explosion", EXPLODING, 5, r"mean of 1/sigma\^4"),
     "batches": ("batchnorm-hidden", BATCHED, 24, "batch_size = 8(?s:.*)mini-batches"),
     "one batch": ("mini-batches", BATCHED, 8, "needs several batches"),
     "no batches": ("mini-batches", NORMALIZED, 24, "needs several batches"),

@@ -64,6 +64,7 @@ def _array(name: str, latex: str, domain: str, meaning: str) -> sp.IndexedBase:
 # Sizes
 N = _whole("N", "N", "2, 3, ...", "number of samples", between=(6, 12))
 B = _whole("B", "B", "4, 5, ...", "samples that share their batch statistics", between=(6, 12))
+share = _positive("share", "N^{-1}", "0..1", "1/N where N grows", between=(0, 1))
 M = _whole("M", "M", "1, 2, ...", "width")
 M_above = _whole("M_above", "M'", "1, 2, ...", "width of the layer above")
 L = _whole("L", "L", "2, 3, ...", "depth: number of layers of weights")

@@ -57,7 +57,7 @@ def prove() -> Proof:
         (
             *derivative(),
             *without_rows(variance(), "centred outputs", "mean inverse variance"),
-            *_step(),
+            *step(),
             *outputs(),
             *kernel(),
             *biases(N),
@@ -69,7 +69,8 @@ def prove() -> Proof:
     )
 
 
-def _step() -> tuple[Lemma, ...]:
+def step() -> tuple[Lemma, ...]:
+    """The Jacobian of a unit, and one step of the recursion below it."""
     import sympy as sp
 
     from derivations.proof import Apply, Evaluate, Lemma, Result, Square, Step, Substitute, SumOver
@@ -110,7 +111,7 @@ def _step() -> tuple[Lemma, ...]:
     )
 
     pull_back = RULES["batchnorm"].pull_back
-    layer = _layer()
+    layer = carried_moments()
     below = pull_back(layer, sigma_w2, Backward(T, S))
     projector = identity - ones * ones_row / N - fh * fh_row / N
     position = normalized[i, t_inner] * normalized[i, s_inner]
@@ -214,7 +215,7 @@ def _step() -> tuple[Lemma, ...]:
     )
 
 
-def _layer() -> Coupled:
+def carried_moments() -> Coupled:
     """The moments of a batch-normalized layer, as the rule carries them."""
     from theory.symbols import N, f1, f2, gamma, p1, p2, qh1, qh2, v
 
@@ -227,7 +228,7 @@ def _uniform_mode() -> tuple[Lemma, ...]:
     from theory.normalization import RULES
     from theory.symbols import N, f1, f2, gamma, p1, p2, sigma_w2, v
 
-    layer = _layer()
+    layer = carried_moments()
     factor = sigma_w2 * gamma**2 * N / (v * (N - 3))
     return uniform_mode(
         lambda above: RULES["batchnorm"].pull_back(layer, sigma_w2, above),
