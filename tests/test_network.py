@@ -729,11 +729,14 @@ def test_the_gauss_rule_of_a_mean_square_is_exact_to_degree_nine(n):
 
 
 def test_observables_take_kernels_and_give_one_number_per_network():
-    network = small("tanh", outputs=1, batch_size=3)
-    kernels = output_kernels(network, *drawn(network, count=3))
-    assert isinstance(kernels, OutputKernels)
-    for observable in OBSERVABLES.values():
-        assert observable(kernels, network).shape == (3,)
+    for name, observable in OBSERVABLES.items():
+        outputs = 1 if name == "centred_largest" else 4
+        batch = None if name.startswith(("layer_norm", "softmax")) else 3
+        network = small("tanh", outputs=outputs, batch_size=batch, depth=4)
+        kernels = output_kernels(network, *drawn(network, count=3))
+        assert isinstance(kernels, OutputKernels)
+        expected = kernels.outputs.shape if name == "linear_outputs" else (3,)
+        assert observable(kernels, network).shape == expected
 
 
 # Streams
