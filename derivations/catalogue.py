@@ -5,9 +5,9 @@ from __future__ import annotations
 from derivations.fisher.batchnorm_hidden import BATCHNORM_HIDDEN
 from derivations.fisher.batchnorm_last import BATCHNORM_LAST
 from derivations.fisher.coupled_outputs import CROSS_ENTROPY, LAYERNORM_LAST
+from derivations.fisher.gradient_explosion import GRADIENT_EXPLOSION
 from derivations.fisher.layernorm_hidden import LAYERNORM_HIDDEN
 from derivations.fisher.learning_rate import LEARNING_RATE
-from derivations.fisher.gradient_explosion import GRADIENT_EXPLOSION
 from derivations.fisher.mean_subtraction_hidden import MEAN_SUBTRACTION_HIDDEN
 from derivations.fisher.mean_subtraction_last import MEAN_SUBTRACTION_LAST
 from derivations.fisher.mini_batches import MINI_BATCHES

@@ -71,15 +71,6 @@ def own_case(one, quantity):
     return case.network, case.samples
 
 
-def applies(one):
-    """Whether the theorem is about SMALL, its own last layer put in."""
-    try:
-        one.requires(replace(SMALL, last=one.cases[0].network.last), 10)
-    except OutOfRegime:
-        return False
-    return True
-
-
 TRUE = {
     f"{one.id} {row.quantity}": (one, row)
     for one in THEOREMS
