@@ -176,10 +176,10 @@ K3 = _real("K3", "K_3", "real", "product of the gradients at samples of two batc
 kappa1 = _positive("kappa1", r"\kappa_1", "> 0", "K_1/(alpha M)")
 kappa2 = _real("kappa2", r"\kappa_2", "|kappa_2| <= kappa_1", "K_2/(alpha M)")
 
-trace_metric = _positive("trace_metric", r"\tau_t", "> 0", "mean of the trace of B_t")
-trace_square = _positive("trace_square", r"\tau_{tt}", "> 0", "mean of the trace of B_t^2")
-trace_cross = _positive("trace_cross", r"\tau_{ts}", "> 0", "mean of the trace of B_t B_s")
-lambda_out = _positive("lambda", r"\lambda", "> 0", "an eigenvalue above the bulk")
+trace_metric = _positive("trace_metric", r"\varrho_t", "> 0", "mean of the trace of B_t")
+trace_square = _positive("trace_square", r"\varrho_{tt}", "> 0", "mean of the trace of B_t^2")
+trace_cross = _positive("trace_cross", r"\varrho_{ts}", "> 0", "mean of the trace of B_t B_s")
+lambda_out = _positive("lambda", r"\bar\lambda", "> 0", "an eigenvalue above the bulk")
 
 # Indices
 s = _whole("s", "s", "1..N", "sample of an output")
@@ -217,13 +217,12 @@ A_s = _letter("A_s", "A_s", "C x C", "derivative of the map at sample s")
 A_s_T = _letter("A_s_T", r"A_s^{\top}", "C x C", "derivative of the map, transposed")
 B_s = _letter("B_s", "B_s", "C x C", "A_s^T A_s")
 resolvent = _letter("R_t", "R_t", "C x C", "inverse of lambda - (K_1 - K_2)/N B_t")
-common = _letter("common", "x", "C x 1", "sum over the samples of A_t^T y_t")
+common = _letter("common", r"\mathsf{x}", "C x 1", "sum over the samples of A_t^T y_t")
 
 # Arrays, of which nothing is known but what a proof states
 Lambda = _array("Lambda", r"\Lambda", "N x N", "backward matrix of an output")
 backward = _array("zeta", r"\zeta", "M' x N", "derivative of an output by a pre-activation")
 psi = _array("psi", r"\psi", "M x N", "derivative of the activation, phi'(u)")
-normalized = _array("normalized", r"\hat u", "M x N", "normalized pre-activation, before gain")
 inverses = _array("inverses", r"\varpi", "M", "1/sigma^2 of a unit over the samples")
 h = _array("h", "h", "M x N", "activation")
 u = _array("u", "u", "M x N", "pre-activation")

@@ -95,7 +95,6 @@ def step() -> tuple[Lemma, ...]:
         identity,
         inverse,
         inverses,
-        normalized,
         ones,
         ones_row,
         p1,
@@ -107,6 +106,7 @@ def step() -> tuple[Lemma, ...]:
         sigma_w2,
         t_inner,
         tau,
+        uh,
         x,
     )
 
@@ -114,7 +114,7 @@ def step() -> tuple[Lemma, ...]:
     layer = carried_moments()
     below = pull_back(layer, sigma_w2, Backward(T, S))
     projector = identity - ones * ones_row / N - fh * fh_row / N
-    position = normalized[i, t_inner] * normalized[i, s_inner]
+    position = uh[i, t_inner] * uh[i, s_inner]
 
     def average(weight: sp.Basic) -> sp.Basic:
         return sp.Sum(inverses[i] * weight * psi[i, t_inner] * psi[i, s_inner], (i, 1, M))

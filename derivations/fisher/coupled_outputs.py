@@ -119,7 +119,7 @@ def _lemmas() -> tuple[Lemma, ...]:
                     TakeTrace(),
                     K1 * trace_metric,
                     r"Its trace, in the mean over the samples: that of $B_t = A_t^{\top} A_t$ is "
-                    r"$\tau_t$.",
+                    r"$\varrho_t$.",
                     r"P m",
                 ),
                 Step(Multiply(1 / trace_metric), K1, "In units of the realised trace."),
@@ -152,7 +152,7 @@ def _lemmas() -> tuple[Lemma, ...]:
                 Step(
                     TakeTrace(),
                     K2**2 * trace_cross,
-                    r"Its trace, in the mean over the pairs: that of $B_t B_s$ is $\tau_{ts}$.",
+                    r"Its trace, in the mean over the pairs: that of $B_t B_s$ is $\varrho_{ts}$.",
                 ),
                 Step(Multiply(1 / trace_cross), K2**2, "In units of the realised trace."),
             ),
@@ -177,9 +177,9 @@ def _lemmas() -> tuple[Lemma, ...]:
         ),
         Lemma(
             "resolvent",
-            r"Let $R_t$ be the inverse of $\lambda - \frac{K_1 - K_2}N B_t$, for $\lambda$ above "
-            r"the eigenvalues of the second term.",
-            r"\left(\lambda - \tfrac{K_1 - K_2}N A_t A_t^{\top}\right) A_t R_t",
+            r"Let $R_t$ be the inverse of $\bar\lambda - \frac{K_1 - K_2}N B_t$, for "
+            r"$\bar\lambda$ above the eigenvalues of the second term.",
+            r"\left(\bar\lambda - \tfrac{K_1 - K_2}N A_t A_t^{\top}\right) A_t R_t",
             lambda_out * A_t * resolvent - gap / N * A_t * A_t_T * A_t * resolvent,
             (
                 Step(
@@ -192,26 +192,27 @@ def _lemmas() -> tuple[Lemma, ...]:
         ),
         Lemma(
             "eigenvector",
-            r"An eigenvector of the dual matrix has the components $y_t$ with $\lambda y_t = "
-            r"\frac{K_1 - K_2}N A_t A_t^{\top} y_t + \frac{K_2}N A_t x$, where $x = \sum_s "
-            r"A_s^{\top} y_s$. Try $y_t = \frac{K_2}N A_t R_t x$.",
-            r"\lambda y_t - \tfrac{K_1 - K_2}N A_t A_t^{\top} y_t",
+            r"An eigenvector of the dual matrix has the components $y_t$ with $\bar\lambda y_t = "
+            r"\frac{K_1 - K_2}N A_t A_t^{\top} y_t + \frac{K_2}N A_t \mathsf{x}$, where "
+            r"$\mathsf{x} = \sum_s A_s^{\top} y_s$. Try $y_t = \frac{K_2}N A_t R_t \mathsf{x}$.",
+            r"\bar\lambda y_t - \tfrac{K_1 - K_2}N A_t A_t^{\top} y_t",
             lambda_out * component - gap / N * A_t * A_t_T * component,
             (Step(Evaluate(), K2 / N * A_t * common, "It solves the equation."),),
             given=(metric, inverse),
         ),
         Lemma(
             "secular equation",
-            r"For consistency $x$ is the sum over the samples of $A_t^{\top} y_t$.",
+            r"For consistency $\mathsf{x}$ is the sum over the samples of $A_t^{\top} y_t$.",
             r"A_t^{\top} y_t",
             A_t_T * component,
             (
                 Step(
                     Evaluate(),
                     K2 / N * B_t * resolvent * common,
-                    r"So $x = S(\lambda) x$ with $S(\lambda) = \frac{K_2}N \sum_t B_t R_t$: an "
-                    r"eigenvalue of $S(\lambda)$ is 1. The eigenvalues of $S$ decrease in "
-                    r"$\lambda$, from the largest of the bulk on, so each equals 1 once at most.",
+                    r"So $\mathsf{x} = S(\bar\lambda) \mathsf{x}$ with $S(\bar\lambda) = "
+                    r"\frac{K_2}N \sum_t B_t R_t$: an eigenvalue of $S(\bar\lambda)$ is 1. The "
+                    r"eigenvalues of $S$ decrease in $\bar\lambda$, from the largest of the bulk on, "
+                    r"so each equals 1 once at most.",
                 ),
             ),
             given=(metric,),

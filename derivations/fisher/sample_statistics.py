@@ -156,12 +156,12 @@ def own_parameters(size: sp.Basic) -> tuple[Lemma, ...]:
     """The kernels of shifts and scales: in a layer, and added up over two hidden layers."""
     import sympy as sp
 
-    from theory.symbols import M, f1, f2, i, normalized, p1, p2, psi, s_inner, t_inner
+    from theory.symbols import M, f1, f2, i, p1, p2, psi, s_inner, t_inner, uh
 
     def average(weight: sp.Basic) -> sp.Basic:
         return sp.Sum(weight * psi[i, t_inner] * psi[i, s_inner], (i, 1, M))
 
-    position = normalized[i, t_inner] * normalized[i, s_inner]
+    position = uh[i, t_inner] * uh[i, s_inner]
     return (
         unit_products(
             "shifts of a layer",
