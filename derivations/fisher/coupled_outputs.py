@@ -211,8 +211,8 @@ def _lemmas() -> tuple[Lemma, ...]:
                     K2 / N * B_t * resolvent * common,
                     r"So $\mathsf{x} = S(\bar\lambda) \mathsf{x}$ with $S(\bar\lambda) = "
                     r"\frac{K_2}N \sum_t B_t R_t$: an eigenvalue of $S(\bar\lambda)$ is 1. The "
-                    r"eigenvalues of $S$ decrease in $\bar\lambda$, from the largest of the bulk on, "
-                    r"so each equals 1 once at most.",
+                    r"eigenvalues of $S$ decrease in $\bar\lambda$, from the largest of the bulk "
+                    r"on, so each equals 1 once at most.",
                 ),
             ),
             given=(metric,),
