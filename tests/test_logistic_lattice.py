@@ -34,7 +34,9 @@ def second(name, order, law):
     return getattr(KERNELS[name], ("dual", "derivative_dual")[order])(same)
 
 
-@pytest.mark.parametrize("law", LAWS, ids=str)
+@pytest.mark.parametrize(
+    "law", [LAWS[0], *(pytest.param(law, marks=pytest.mark.slow) for law in LAWS[1:])], ids=str
+)
 @pytest.mark.parametrize("name", MEMBERS)
 def test_lattice_equals_the_series_about_independent_samples(name, law):
     """Both to 34 digits of the scale, also where that is exp(-30)."""
@@ -72,6 +74,7 @@ def average(f, q, gap, m1, m2):
     return total * 2 * h * h / (2 * c.pi * c.sqrt(wide * narrow))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tanh", "silu"])
 def test_where_neither_expansion_is_short_the_dual_is_the_double_sum_of_the_definition(name):
     """At q = 1000 and 1 - c = 2.5e-4: a quarter of a million terms of the plain function."""

@@ -134,8 +134,9 @@ def survivors(proof, places):
 
 @pytest.mark.parametrize("id", IDS)
 def test_altered_step_is_refused(id):
-    places = random.Random(20190).sample(list(PROOFS[id].places()), 60)
-    assert survivors(PROOFS[id], places) == []
+    places = list(PROOFS[id].places())
+    chosen = random.Random(20190).sample(places, min(60, len(places)))
+    assert survivors(PROOFS[id], chosen) == []
 
 
 @pytest.mark.slow

@@ -68,11 +68,11 @@ PLACEMENTS: Theorem = Theorem(
 $T_a^l = \operatorname{tr} \Lambda_a^l$ and $S_a^l = \mathbf 1^\top \Lambda_a^l \mathbf 1$ of its
 rule (theorems batchnorm-hidden, mean-subtraction-hidden, layernorm-hidden, unnormalized). Then, as
 $M \to \infty$,
-\[
+\begin{gather*}
   K_a = \sum_{l=1}^L \left[ M_{l-1} \left( (\hat q_1^{l-1} - \hat q_2^{l-1})\, T_a^l
-        + \hat q_2^{l-1} S_a^l \right) + S_a^l \right], \qquad
+        + \hat q_2^{l-1} S_a^l \right) + S_a^l \right], \\
   \lambda_U = \frac{K_1 + (N-1) K_2}{N}.
-\]""",
+\end{gather*}""",
     assumptions=(
         r"Limit: $M \to \infty$ with $N$, $C$, $L$ and the ratios of the widths fixed; sums over "
         "the units of a layer become means (law of large numbers).",
