@@ -505,12 +505,18 @@ BOTH = {
     "sigma_w2 zero": ({"sigma_w2": 0}, {}, "sigma_w2", "positive"),
     "sigma_w2 infinite": ({"sigma_w2": math.inf}, {}, "sigma_w2", "finite"),
     "loss without a rule": ({"loss": "hinge"}, {}, "not covered yet", "'hinge'"),
-    "batch norm in hidden layers": ({"hidden": "batchnorm"}, {}, "not covered yet", "hidden"),
-    "mean subtraction in one hidden layer": (
-        {"layers": ["none", "mean-subtraction"]},
-        {},
-        "not covered yet",
-        "hidden",
+    "rms norm in the last layer": ({"last": "rmsnorm"}, {}, "not covered yet", "rmsnorm"),
+    "groups that do not divide": (
+        {"hidden": {"kind": "groupnorm", "groups": 7}},
+        {"--width": 64},
+        "7 groups",
+        "64 units",
+    ),
+    "batches that do not divide": (
+        {"batch_size": 5, "hidden": "batchnorm"},
+        {"--samples": 12},
+        "batch_size = 5",
+        "12 given",
     ),
     "width 0": ({}, {"--width": 0}, "width", "at least 1"),
     "width negative": ({}, {"--width": -5}, "width", "at least 1"),
@@ -622,7 +628,7 @@ def test_meaningless_command_is_refused_in_one_line_before_anything_is_measured(
         "one sample": ({}, 1, "samples", "at least 2"),
         "too many samples": ({}, 10**7, "GiB", "budget"),
         "too many outputs": ({"outputs": 10**7}, 4, "GiB", "budget"),
-        "batch norm in hidden layers": ({"hidden": "batchnorm"}, 4, "not covered yet"),
+        "rms norm in the last layer": ({"last": "rmsnorm"}, 4, "not covered yet"),
     }
 )
 def test_meaningless_check_is_refused_in_one_line_before_anything_is_measured(
