@@ -1,6 +1,5 @@
 """Kernels of given inputs, against the recursion by plain two-dimensional quadrature."""
 
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -194,14 +193,6 @@ def test_pairs_of_unequal_norms_have_the_digits_of_their_mixture(name):
             for found in (matrices[index] for matrices in both):
                 for value in (found[t, s], found[s, t]):
                     assert abs(value - true) < 1e-13 * np.sqrt(sizes[t] * sizes[s]), (t, s)
-
-
-def test_tanh_of_unequal_norms_takes_microseconds_a_pair():
-    rng = np.random.default_rng(5)
-    X = rng.standard_normal((100, 20)) * rng.uniform(0.5, 1.6, 100)[:, None]
-    start = time.process_time()
-    kernel(Network("tanh", depth=2, sigma_w2=1.7, sigma_b2=0.3), X)
-    assert time.process_time() - start < 1
 
 
 REFUSED = {

@@ -1,7 +1,6 @@
 """A user's own activation: read, printed and translated; its kinks found; refused by name."""
 
 import re
-import time
 from fractions import Fraction
 from itertools import pairwise
 
@@ -170,10 +169,8 @@ HOSTILE = {
 
 
 @table(HOSTILE, "text")
-def test_hostile_text_is_refused_at_once_in_one_line(text):
-    start = time.perf_counter()
+def test_hostile_text_is_refused_in_one_line(text):
     refused(lambda: parse(text, ("scale",)), "expression")
-    assert time.perf_counter() - start < 0.5
 
 
 @given(

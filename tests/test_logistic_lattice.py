@@ -1,7 +1,5 @@
 """Thirty digits of the logistic family with means, between independent and equal samples."""
 
-import time
-
 import pytest
 
 from theory.errors import NotConverged
@@ -103,16 +101,6 @@ def test_more_digits_agree(law):
     low = logistic_lattice.on_a_lattice(M, logistic.GATES, given.pair(M), 0, 34)
     high = logistic_lattice.on_a_lattice(fine, logistic.GATES, given.pair(fine), 0, 64)
     assert 0 < abs(fine.number(low) - high) < 1e-36
-
-
-@pytest.mark.parametrize("q", ["25", "1000", "1e4"])
-@pytest.mark.parametrize("one_minus_c", ["1e-5", "1e-4", "1e-3", "1e-2", "1.999"])
-def test_thirty_digits_with_means_take_little_time(q, one_minus_c):
-    at = Given.at(q, one_minus_c=one_minus_c, mean1="0.7").pair(precise(30))
-    start = time.process_time()
-    KERNELS["tanh"].dual(at)
-    KERNELS["tanh"].derivative_dual(at)
-    assert time.process_time() - start < 4
 
 
 def test_means_too_far_out_are_refused():
