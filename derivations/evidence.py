@@ -39,6 +39,10 @@ OUTPUTS = "linear_outputs"
 POWER = 0.9
 PILOT = 32
 
+OVERWHELMING = 20
+"""Standard errors between claim and pilot beyond which more networks cannot change the verdict: no
+level that a run can declare reaches that far, so they would only cost time."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -217,6 +221,14 @@ class Group:
             self.c[question] = float(pooled_c(self.design.widths, variances))
         return outside
 
+    def undecided_by_pilot(self) -> dict[Question, float]:
+        """The fluctuations of the questions to which more networks can matter."""
+        return {
+            question: c
+            for question, c in self.c.items()
+            if abs(_fit(self, question).z) < OVERWHELMING
+        }
+
     def seconds(self, jobs: Iterable[tuple[Group, int, int]]) -> float:
         """Time of further blocks on one core, from that of the pilot's."""
         per_block = {
@@ -363,7 +375,8 @@ def _measure(
 
     if say is not None:
         guessed = [_largest(group, _usual(group), precision, level, power) for group in groups]
-        say(f"a run like this takes about {sum(p.seconds for p in guessed) / _cores():.0f} s")
+        seconds = sum(chosen.seconds for chosen in guessed if chosen is not None) / _cores()
+        say(f"a run like this takes about {seconds:.0f} s")
     run(
         [job for group in groups for job in group.jobs([PILOT] * len(group.design.widths))], "pilot"
     )
@@ -371,15 +384,18 @@ def _measure(
     for group in groups:
         outside |= group.settle()
     groups = [group for group in groups if group.questions]
-    planned = [_largest(group, group.c, precision, level, power) for group in groups]
+    planned = [
+        _largest(group, group.undecided_by_pilot(), precision, level, power) for group in groups
+    ]
     jobs = [
         job
         for group, chosen in zip(groups, planned, strict=True)
+        if chosen is not None
         for job in group.jobs(chosen.counts)
     ]
     if say is not None:
         seconds = sum(group.seconds(jobs) for group in groups) / _cores()
-        networks = sum(sum(chosen.counts) for chosen in planned)
+        networks = sum(sum(chosen.counts) for chosen in planned if chosen is not None)
         say(f"{networks} networks planned, estimated time {seconds:.0f} s")
     run(jobs, "networks")
     return outside
@@ -396,13 +412,13 @@ def _usual(group: Group) -> dict[Question, float]:
 
 def _largest(
     group: Group, c: dict[Question, float], precision: float, level: float, power: float
-) -> Plan:
-    """The plan of the row that needs most; all rows of the group use it."""
+) -> Plan | None:
+    """The plan of the row that needs most, for the rows in ``c``; all rows of the group use it."""
     plans = []
-    for question in group.questions:
+    for question, fluctuation in c.items():
         try:
             chosen = plan(
-                c[question],
+                fluctuation,
                 delta=question.approach.attainable(precision),
                 alpha=level,
                 power=power,
@@ -415,7 +431,7 @@ def _largest(
         except Unreachable as problem:
             raise DescriptionError(f"{question.row.quantity}: {problem}") from None
         plans.append(chosen)
-    return max(plans, key=lambda chosen: chosen.seconds)
+    return max(plans, key=lambda chosen: chosen.seconds, default=None)
 
 
 def _fits(

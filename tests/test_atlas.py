@@ -79,7 +79,10 @@ def test_statistics_given_the_outputs_agree(id):
 
 WRONG = {
     "+15 % of K_1": ("mean_given_outputs", {"value": lambda t: 1.15 * t.K.K1}),
-    "K_1 for its square": ("square_given_outputs", {"value": lambda t: t.K.K1}),
+    "K_1 K_2 for the square of K_1": (
+        "square_given_outputs",
+        {"value": lambda t: t.K.K1 * t.K.K2},
+    ),
     "K_1 K_2 for the square of K_2": (
         "cross_given_outputs",
         {"value": lambda t: t.K.K1 * t.K.K2},

@@ -20,10 +20,10 @@ import theory.meanfield
 from derivations import evidence
 from derivations.approach import MEAN
 from derivations.catalogue import THEOREMS, theorem
-from derivations.evidence import Judged, check, exit_status
+from derivations.evidence import PILOT, Judged, check, exit_status
 from derivations.networks import LINEAR, NETWORKS, RELU, TANH
 from derivations.theorem import Case
-from numerics.ensemble import SEED_BASE
+from numerics.ensemble import SEED_BASE, block_size
 from numerics.network import Parameters
 from numerics.verdict import TAIL, Verdict
 from theory import fisher
@@ -351,6 +351,14 @@ def test_more_precision_takes_more_networks():
     assert sum(fine.seeds) > 3 * sum(coarse.seeds)
     assert fine.standard_error < coarse.standard_error
     assert fine.detectable < 0.025
+
+
+def test_a_claim_that_the_pilot_refutes_asks_for_no_more_networks():
+    wrong = claiming(UNNORMALIZED, "diagonal", lambda K, v, N: K.K1 / 30)
+    row = verdict(wrong)
+    pilot = tuple(-(-PILOT // block_size(width)) * block_size(width) for width in row.widths)
+    assert row.verdict == "REFUTED"
+    assert row.seeds == pilot
 
 
 def test_a_run_says_its_networks_and_its_time_before_it_measures():

@@ -683,8 +683,8 @@ def test_activation_is_validated_when_built(fields):
 
 def test_activation_of_another_name_is_predicted_by_its_expression():
     known, renamed = (relu(activation=Activation(name, "tanh(x)")) for name in ("tanh", "bent"))
-    expected = predict(known, 10, 4).K
-    assert pytest.approx(expected, rel=1e-10) == predict(renamed, 10, 4).K
+    expected = predict(known, 10, 4).K[:2]
+    assert predict(renamed, 10, 4).K[:2] == pytest.approx(expected, rel=1e-10)
 
 
 @table(

@@ -155,12 +155,6 @@ class Network:
         check_last(self.last, self.outputs)
         check_combination(self)
 
-    def refuse_later(self, wing: str, covered: tuple[str, ...] = ()) -> None:
-        """Raise ``NotCovered`` for a field beyond its default that a wing does not know yet."""
-        for name, default in LATER.items():
-            if name not in covered and getattr(self, name) != default:
-                raise NotCovered(f"{name} = {getattr(self, name)!r} in {wing}")
-
     @property
     def alpha(self) -> Number:
         r"""Hidden weights over M squared, :math:`\sum_{l=1}^{L-1}\alpha_l\alpha_{l-1}`."""

@@ -14,6 +14,14 @@ from theory.symbols import S_s, S_t, kolmogorov, r, spread_s, spread_t
 ENDS = ((sp.oo, "-"), (sp.S.Zero, "+"))
 
 
+def _require(*equalities: tuple[str, sp.Basic, Known]) -> None:
+    """Refuse a claim of which one of these, named, is not what it should be."""
+    for what, found, wanted in equalities:
+        failure = objection(found, wanted, ())
+        if failure:
+            raise ValueError(f"the {what} of the claim is another: {failure}")
+
+
 @dataclass(frozen=True)
 class SolveFromZero(Operation):
     """The function with this derivative and a known value at 0, claimed and then differentiated.
@@ -28,13 +36,10 @@ class SolveFromZero(Operation):
 
     def __call__(self, previous: sp.Basic) -> sp.Basic:
         start = _without_empty_integrals(self.claim.subs(self.variable, 0))
-        for what, is_, wanted in (
+        _require(
             ("derivative", sp.diff(self.claim, self.variable), previous),
             ("value at 0", start, self.initial),
-        ):
-            failure = objection(is_, wanted, ())
-            if failure:
-                raise ValueError(f"the {what} of the claim is another: {failure}")
+        )
         return self.claim
 
     def on(self, symbol: sp.Basic) -> sp.Basic:
@@ -53,13 +58,10 @@ class SolveGrowth(Operation):
     def __call__(self, previous: sp.Basic) -> sp.Basic:
         slope = sp.diff(self.claim, self.variable) - self.claim
         start = _without_empty_integrals(self.claim.subs(self.variable, 0))
-        for what, is_, wanted in (
+        _require(
             ("derivative", sp.expand(slope), sp.expand(previous)),
             ("value at 0", start, self.initial),
-        ):
-            failure = objection(is_, wanted, ())
-            if failure:
-                raise ValueError(f"the {what} of the claim is another: {failure}")
+        )
         return self.claim
 
     def on(self, symbol: sp.Basic) -> None:
@@ -77,14 +79,11 @@ class DetermineByTwo(Operation):
 
     def __call__(self, previous: sp.Basic) -> sp.Basic:
         first = sp.diff(self.claim, self.variable)
-        for what, is_, wanted in (
+        _require(
             ("second derivative", sp.diff(first, self.variable), self.factor * self.claim),
             ("slope at 0", first.subs(self.variable, 0), self.slope),
             ("value at 0", self.claim.subs(self.variable, 0), previous),
-        ):
-            failure = objection(is_, wanted, ())
-            if failure:
-                raise ValueError(f"the {what} of the claim is another: {failure}")
+        )
         return self.claim
 
     def on(self, symbol: sp.Basic) -> None:
@@ -100,13 +99,10 @@ class SolveByMeans(Operation):
     claim: sp.Basic
 
     def __call__(self, previous: sp.Basic) -> sp.Basic:
-        for what, is_, wanted in (
+        _require(
             ("derivative", sp.diff(self.claim, self.variable), sp.diff(self.claim, *self.means)),
             ("value at 0", self.claim.subs(self.variable, 0), previous),
-        ):
-            failure = objection(is_, wanted, ())
-            if failure:
-                raise ValueError(f"the {what} of the claim is another: {failure}")
+        )
         return self.claim
 
     def on(self, symbol: sp.Basic) -> None:
