@@ -1,7 +1,9 @@
 """The atlas: m, s and the largest eigenvalue for schemes x placements x losses x activations.
 
 A cell is one network. Behind batch norm, and behind the maps that couple the outputs, the
-statistics are random through the outputs: they are judged given the outputs.
+statistics are random through the outputs: they are judged given the outputs. Few samples would
+make hidden batch norm divide by nearly equal numbers: at 6 the largest eigenvalue of one network
+fluctuates six times as much as at 16.
 """
 
 from __future__ import annotations
@@ -78,7 +80,7 @@ ENDINGS = (
         {
             "m": ("mean_eigenvalue", 16),
             "s": ("second_moment", 16),
-            "largest": ("largest_eigenvalue", 6),
+            "largest": ("largest_eigenvalue", 16),
         },
     ),
     Ending(
@@ -88,7 +90,7 @@ ENDINGS = (
         {
             "m": ("trace_given_outputs", 16),
             "s": ("square_given_outputs", 16),
-            "largest": ("largest_given_outputs", 6),
+            "largest": ("largest_given_outputs", 16),
         },
     ),
     Ending("layernorm", "layernorm-last", {"last": LayerNorm(), "outputs": 10}, GIVEN_OUTPUTS),

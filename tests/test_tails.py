@@ -5,7 +5,7 @@ import math
 import pytest
 
 from theory.activations import Activation
-from theory.gaussian import SMALLEST_ERROR, gaussian_integrals
+from theory.integrals import SMALLEST_ERROR, gaussian_integrals
 from theory.kernels import KERNELS
 from theory.mathematics import precise
 from theory.pair import Given, Law
