@@ -42,8 +42,9 @@ def gradient(
     scales, shifts = [], []
     for layer, scheme, one in zip(run.hidden, network.layers or (), outer, strict=True):
         if isinstance(scheme, Normalized):
-            scales.append((layer.normalized() * one).sum(axis=1) * scheme.trained)
-            shifts.append(one.sum(axis=1) * scheme.trained)
+            still = np.zeros((1, layer.u.shape[-1]))
+            scales.append(still if one is None else (layer.normalized() * one).sum(axis=1))
+            shifts.append(still if one is None else one.sum(axis=1))
     return Parameters(
         tuple(
             affine.rates * (h.swapaxes(-1, -2) @ one)

@@ -11,10 +11,11 @@ from the top, whose statistics run over samples.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from numerics.layers import along, bare, operation
+from numerics.layers import At, along, bare, operation
 from theory.architecture import Scheme
 
 
@@ -22,7 +23,7 @@ from theory.architecture import Scheme
 class Hidden:
     """A scheme of scale 1 and shift 0 over batches of B samples, at u (n, N, M).
 
-    ``scale`` and ``shift`` (n, M) are None where the scheme has none.
+    ``scale`` and ``shift`` (n, M) are None where the scheme has none, or all are 1 and 0.
     """
 
     scheme: Scheme
@@ -40,6 +41,8 @@ class Hidden:
         scale: np.ndarray | None = None,
         shift: np.ndarray | None = None,
     ) -> Hidden:
+        if scale is not None and shift is not None and (scale == 1).all() and not shift.any():
+            scale = shift = None
         return cls(bare(scheme), u, batch, scale, shift)
 
     @property
@@ -50,40 +53,42 @@ class Hidden:
         *leading, N, M = array.shape
         return along(self.scheme, array.reshape(*leading, N // self.batch, self.batch, M))
 
+    @cached_property
+    def _at(self) -> At:
+        return operation(self.scheme).at(self.scheme, self._batches(self.u))
+
+    def _joined(self, batches: np.ndarray) -> np.ndarray:
+        return along(self.scheme, batches).reshape(self.u.shape)
+
     def normalized(self) -> np.ndarray:
         r""":math:`\hat u` (n, N, M), before scale and shift."""
-        if self.scheme.over == "":
-            return self.u
-        hat = operation(self.scheme).apply(self.scheme, self._batches(self.u))
-        return along(self.scheme, hat).reshape(self.u.shape)
+        return self._joined(self._at.value)
 
     def output(self) -> np.ndarray:
         """The argument of the activation, (n, N, M)."""
         hat = self.normalized()
         if self.scale is None or self.shift is None:
             return hat
-        return self.scale[:, None] * hat + self.shift[:, None]
+        found = self.scale[:, None] * hat
+        found += self.shift[:, None]
+        return found
 
-    def tangent(self, tangent: np.ndarray) -> np.ndarray:
-        """The derivative of ``output`` along a tangent of u, both (n, N, M)."""
-        if self.scheme.over == "":
-            return tangent
-        found = operation(self.scheme).jvp(
-            self.scheme, self._batches(self.u), self._batches(tangent)
-        )
-        found = along(self.scheme, found).reshape(tangent.shape)
-        return found if self.scale is None else self.scale[:, None] * found
+    def tangent(self, tangent: np.ndarray, overwrite: bool = False) -> np.ndarray:
+        """The derivative of ``output`` along a tangent of u, both (n, N, M).
 
-    def cotangent(self, cotangent: np.ndarray) -> np.ndarray:
-        """The transpose of ``tangent``, both (n, N, M)."""
-        if self.scheme.over == "":
-            return cotangent
+        ``overwrite`` lets it use the memory of its argument.
+        """
+        found = self._joined(self._at.jvp(self._batches(tangent), overwrite))
         if self.scale is not None:
-            cotangent = self.scale[:, None] * cotangent
-        found = operation(self.scheme).vjp(
-            self.scheme, self._batches(self.u), self._batches(cotangent)
-        )
-        return along(self.scheme, found).reshape(cotangent.shape)
+            found *= self.scale[:, None]
+        return found
+
+    def cotangent(self, cotangent: np.ndarray, overwrite: bool = False) -> np.ndarray:
+        """The transpose of ``tangent``, both (n, N, M)."""
+        if self.scale is not None:
+            out = cotangent if overwrite else None
+            cotangent, overwrite = np.multiply(self.scale[:, None], cotangent, out=out), True
+        return self._joined(self._at.vjp(self._batches(cotangent), overwrite))
 
     def derivatives_below(self, outer: np.ndarray) -> np.ndarray:
         r"""From :math:`\partial f/\partial\bar u` to :math:`\partial f/\partial u`.

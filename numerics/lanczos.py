@@ -18,6 +18,9 @@ from numerics.network import Forward, Parameters, propagate
 from numerics.outputs import against_outputs, along_outputs
 from theory.architecture import Network, Normalized
 
+SMOOTHING = 2
+"""Products with the output layer's own part of F* that make the first vector."""
+
 
 class NotConverged(ArithmeticError):
     """An iteration that did not reach the residual asked for."""
@@ -36,76 +39,114 @@ class Eigenvalue(NamedTuple):
 
 @dataclass(frozen=True)
 class DualProduct:
-    """F* of one network as a product with vectors of C N numbers, the last layer's map applied."""
+    """F* of one network as a product with vectors of C N numbers, the last layer's map applied.
+
+    ``grams``: of what the weights of each layer see, with the gradients of its biases where the
+    weights are plain. ``memory``: for each hidden layer two arrays of its size, which every
+    product overwrites; one product runs at a time.
+    """
 
     network: Network
     run: Forward
     grams: tuple[np.ndarray, ...]
+    memory: tuple[np.ndarray, ...]
 
     @classmethod
     def at(cls, network: Network, parameters: Parameters, inputs: np.ndarray) -> DualProduct:
         """At one network, parameters of n = 1, and inputs (N, M_0) or (1, N, M_0)."""
         run = propagate(network, parameters, inputs)
-        return cls(
-            network,
-            run,
-            tuple(affine.gram(h) for affine, h in zip(run.affines, run.activations, strict=True)),
-        )
+        grams = []
+        for affine, h in zip(run.affines, run.activations, strict=True):
+            grams.append(affine.gram(h))
+            if network.bias_gradients and affine.directions is None:
+                grams[-1] += affine.bias_rate**2
+        memory = tuple(np.empty((2, *h.shape)) for h in run.activations[1:])
+        return cls(network, run, tuple(grams), memory)
 
     @property
     def size(self) -> int:
         return self.run.linear_outputs.size
 
     def __call__(self, v: np.ndarray) -> np.ndarray:
+        return self._mapped(v, lambda cotangent: self._up(*self.cotangents(cotangent)))
+
+    def of_output_layer(self, v: np.ndarray) -> np.ndarray:
+        """The product with the output layer's own part of F*: no other layer takes part."""
+        return self._mapped(v, lambda cotangent: self._own(self.network.depth, cotangent))
+
+    def start(self) -> np.ndarray:
+        """A random vector, after ``SMOOTHING`` products with the output layer's own part of F*.
+
+        They are cheap, and an outlier of F* lies near the largest eigenvectors of this part. Few
+        of them, so that a part along all others stays.
+        """
+        v = np.random.default_rng(0).standard_normal(self.size)
+        for _ in range(SMOOTHING):
+            smoothed = self.of_output_layer(v)
+            norm = np.linalg.norm(smoothed)
+            if norm == 0:
+                break
+            v = smoothed / norm
+        return v
+
+    def _mapped(self, v: np.ndarray, linear: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """A product for the linear outputs, (1, N, C) to (1, N, C), between A^T and A."""
         outputs = self.run.linear_outputs
         cotangent = against_outputs(self.network, outputs, v.reshape(1, *outputs.shape))[0]
-        inner, outer = self.cotangents(cotangent.swapaxes(1, 2))
-        tangent = self._up(inner, outer).swapaxes(1, 2)
+        tangent = linear(cotangent.swapaxes(1, 2)).swapaxes(1, 2)
         return along_outputs(self.network, outputs, tangent[None])[0].ravel() / outputs.shape[-1]
 
-    def cotangents(self, cotangent: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Cotangents (1, N, M_l) of u^l for l = 1..L, and of the activations' arguments."""
-        inner, outer = [cotangent], list[np.ndarray]()
-        for l in range(self.network.depth - 1, 0, -1):
-            above = inner[0] @ self.run.affines[l].W.swapaxes(1, 2)
-            above *= self.run.derivatives[l - 1]
-            outer.insert(0, above)
-            inner.insert(0, self.run.hidden[l - 1].cotangent(above))
-        return inner, outer
+    def cotangents(self, cotangent: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray | None]]:
+        """Cotangents (1, N, M_l) of u^l for l = 1..L, and of the activations' arguments.
 
-    def _up(self, inner: list[np.ndarray], outer: list[np.ndarray]) -> np.ndarray:
+        The latter are kept where scale and shift are trained, None elsewhere. The next product
+        overwrites both.
+        """
+        inner, outer = [cotangent], list[np.ndarray | None]()
+        for l in range(self.network.depth - 1, 0, -1):
+            trained = self._trained(l)
+            above = np.matmul(
+                inner[-1], self.run.affines[l].W.swapaxes(1, 2), out=self.memory[l - 1][0]
+            )
+            above *= self.run.derivatives[l - 1]
+            outer.append(above if trained else None)
+            inner.append(self.run.hidden[l - 1].cotangent(above, overwrite=not trained))
+        return inner[::-1], outer[::-1]
+
+    def _trained(self, l: int) -> bool:
+        scheme = (self.network.layers or ())[l - 1]
+        return isinstance(scheme, Normalized) and scheme.trained
+
+    def _up(self, inner: list[np.ndarray], outer: list[np.ndarray | None]) -> np.ndarray:
         """The tangent (1, N, C) of the outputs along the gradient of these cotangents."""
         h_tangent = None
-        for l in range(1, self.network.depth + 1):
-            tangent = self._own(l, inner[l - 1])
-            if h_tangent is not None:
-                tangent += h_tangent @ self.run.affines[l - 1].W
-            if l == self.network.depth:
-                break
-            layer = self.run.hidden[l - 1]
-            tangent = layer.tangent(tangent)
-            scheme = (self.network.layers or ())[l - 1]
-            if isinstance(scheme, Normalized) and scheme.trained:
-                hat, cotangent = layer.normalized(), outer[l - 1]
-                tangent = tangent + hat * (hat * cotangent).sum(axis=1, keepdims=True)
+        for l, layer in enumerate(self.run.hidden, 1):
+            tangent = self._own(l, inner[l - 1], self.memory[l - 1][1])
+            if h_tangent is not None:  # nothing needs the cotangent of u^l any more
+                tangent += np.matmul(h_tangent, self.run.affines[l - 1].W, out=inner[l - 1])
+            tangent = layer.tangent(tangent, overwrite=True)
+            cotangent = outer[l - 1]
+            if cotangent is not None:
+                hat = layer.normalized()
+                tangent += hat * (hat * cotangent).sum(axis=1, keepdims=True)
                 tangent += cotangent.sum(axis=1, keepdims=True)
-            h_tangent = self.run.derivatives[l - 1] * tangent
-        return tangent
+            tangent *= self.run.derivatives[l - 1]
+            h_tangent = tangent
+        return self._own(self.network.depth, inner[-1]) + h_tangent @ self.run.affines[-1].W
 
-    def _own(self, l: int, cotangent: np.ndarray) -> np.ndarray:
+    def _own(self, l: int, cotangent: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
         """The tangent of u^l along the gradient by the weights, biases and gains of layer l."""
         affine, h = self.run.affines[l - 1], self.run.activations[l - 1]
-        if affine.directions is None:
-            tangent = self.grams[l - 1] @ cotangent
-        else:
-            squares = np.asarray(affine.rates)[:, None, :] ** 2
+        tangent = np.matmul(self.grams[l - 1], cotangent, out=out)
+        if affine.directions is not None:
             y = h @ affine.directions
             along = y * (y * cotangent).sum(axis=1, keepdims=True)
-            tangent = squares * (self.grams[l - 1] @ cotangent - along)
+            tangent -= along
+            tangent *= np.asarray(affine.rates)[:, None, :] ** 2
             if self.network.trained_gains:
                 tangent += along
-        if self.network.bias_gradients:
-            tangent += affine.bias_rate**2 * cotangent.sum(axis=1, keepdims=True)
+            if self.network.bias_gradients:
+                tangent += affine.bias_rate**2 * cotangent.sum(axis=1, keepdims=True)
         return tangent
 
 
@@ -119,7 +160,7 @@ def largest_eigenvalue(
 ) -> Eigenvalue:
     r"""The largest eigenvalue of the Fisher matrix of one network (n = 1), matrix-free.
 
-    Lanczos with full orthogonalization on the dual side, from a fixed random vector: it stops as
+    Lanczos with full orthogonalization on the dual side, from ``DualProduct.start``: it stops as
     soon as :math:`|F^* v - \lambda v| \le \mathrm{residual}\cdot\lambda`, computed and not
     estimated. That an eigenvalue lies there is certain; that it is the largest is not, if the
     start happens to have no part along its vector.
@@ -134,14 +175,14 @@ def largest_eigenvalue(
     6.0
     """
     product = DualProduct.at(network, parameters, inputs)
-    return lanczos(product, product.size, residual=residual, most=most)
+    return lanczos(product, product.start(), residual=residual, most=most)
 
 
 def lanczos(
-    product: Callable[[np.ndarray], np.ndarray], size: int, *, residual: float, most: int
+    product: Callable[[np.ndarray], np.ndarray], start: np.ndarray, *, residual: float, most: int
 ) -> Eigenvalue:
-    """The largest eigenvalue of a positive semidefinite symmetric product of this size."""
-    start = np.random.default_rng(0).standard_normal(size)
+    """The largest eigenvalue of a positive semidefinite symmetric product, from this start."""
+    size = start.size
     basis = np.empty((min(most, size), size))
     images = np.empty_like(basis)
     basis[0] = start / np.linalg.norm(start)

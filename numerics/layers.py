@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,22 +26,49 @@ from theory.architecture import (
 )
 
 
-@dataclass(frozen=True)
-class Operation:
-    r"""``apply(scheme, u)``, and its exact derivative at u along a tangent or a cotangent.
+class Along(Protocol):
+    """A linear map of arrays; ``overwrite`` allows it to use the argument's memory."""
 
-    ``jvp(scheme, u, tangent)`` is :math:`J\,\dot u`, ``vjp(scheme, u, cotangent)`` is
-    :math:`J^T \bar y`; u broadcasts against both. Scale and shift are those of the record, the
-    same for all units.
+    def __call__(self, vector: np.ndarray, /, overwrite: bool = False) -> np.ndarray: ...
+
+
+class At(NamedTuple):
+    r"""An operation at one u: its value, and its derivative as two maps.
+
+    ``jvp`` is :math:`J`, ``vjp`` is :math:`J^T`; u broadcasts against their arguments, and must
+    not exceed one that is overwritten.
     """
 
-    apply: Callable[[Scheme, np.ndarray], np.ndarray]
-    jvp: Callable[[Scheme, np.ndarray, np.ndarray], np.ndarray]
-    vjp: Callable[[Scheme, np.ndarray, np.ndarray], np.ndarray]
+    value: np.ndarray
+    jvp: Along
+    vjp: Along
 
 
-def _centre(u: np.ndarray) -> np.ndarray:
-    return u - u.mean(axis=-1, keepdims=True)
+@dataclass(frozen=True)
+class Operation:
+    """``at(scheme, u)`` does all that depends on u alone, for as many derivatives as follow.
+
+    Scale and shift are those of the record, the same for all units.
+    """
+
+    at: Callable[[Scheme, np.ndarray], At]
+
+    def apply(self, scheme: Scheme, u: np.ndarray) -> np.ndarray:
+        return self.at(scheme, u).value
+
+    def jvp(self, scheme: Scheme, u: np.ndarray, tangent: np.ndarray) -> np.ndarray:
+        return self.at(scheme, u).jvp(tangent)
+
+    def vjp(self, scheme: Scheme, u: np.ndarray, cotangent: np.ndarray) -> np.ndarray:
+        return self.at(scheme, u).vjp(cotangent)
+
+
+def _same(u: np.ndarray, overwrite: bool = False) -> np.ndarray:
+    return u
+
+
+def _centre(u: np.ndarray, overwrite: bool = False) -> np.ndarray:
+    return np.subtract(u, u.mean(axis=-1, keepdims=True), out=u if overwrite else None)
 
 
 def _split(scheme: Normalized, u: np.ndarray) -> np.ndarray:
@@ -52,14 +80,14 @@ def _join(scheme: Normalized, u: np.ndarray) -> np.ndarray:
     return u.reshape(*u.shape[:-2], -1) if isinstance(scheme, GroupNorm) else u
 
 
-def _centred(scheme: Normalized, u: np.ndarray) -> np.ndarray:
-    return u if isinstance(scheme, RMSNorm) else _centre(u)
+def _centred(scheme: Normalized, u: np.ndarray, overwrite: bool = False) -> np.ndarray:
+    return u if isinstance(scheme, RMSNorm) else _centre(u, overwrite)
 
 
 def _hat(scheme: Normalized, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     r""":math:`(u - \mu)/\sqrt{\sigma^2 + \epsilon}` and its denominator, groups split."""
-    centred = _centred(scheme, _split(scheme, u))
-    deviation = np.sqrt((centred**2).mean(axis=-1, keepdims=True) + float(scheme.eps))
+    hat = _centred(scheme, _split(scheme, u))
+    deviation = np.sqrt((hat**2).mean(axis=-1, keepdims=True) + float(scheme.eps))
     if not deviation.all():
         what = (
             "an output or a unit is the same for all samples of its batch"
@@ -70,42 +98,35 @@ def _hat(scheme: Normalized, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             f"{what}, so {scheme.kind} at eps = 0 divides by 0; use other inputs, wider networks "
             "or eps > 0"
         )
-    return centred / deviation, deviation
+    return np.divide(hat, deviation, out=None if isinstance(scheme, RMSNorm) else hat), deviation
 
 
-def _normalize(scheme: Scheme, u: np.ndarray) -> np.ndarray:
-    assert isinstance(scheme, Normalized)
-    return float(scheme.gamma) * _join(scheme, _hat(scheme, u)[0]) + float(scheme.beta)
-
-
-def _normalize_derivative(scheme: Scheme, u: np.ndarray, tangent: np.ndarray) -> np.ndarray:
-    r""":math:`\frac{\gamma}{\sqrt{\sigma^2+\epsilon}}\left(I - \frac{11^T}n
-    - \frac{\hat u\hat u^T}n\right)\dot u`: symmetric, so it is its own transpose.
+def _normalize(scheme: Scheme, u: np.ndarray) -> At:
+    r"""The derivative is :math:`\frac{\gamma}{\sqrt{\sigma^2+\epsilon}}\left(I - \frac{11^T}n
+    - \frac{\hat u\hat u^T}n\right)`: symmetric, so it is its own transpose.
 
     n is the number of samples or units on the last axis; the mean square of RMSNorm has no
     :math:`11^T`.
     """
     assert isinstance(scheme, Normalized)
     hat, deviation = _hat(scheme, u)
-    centred = _centred(scheme, _split(scheme, tangent))
-    derivative = hat * (hat * centred).mean(axis=-1, keepdims=True)
-    np.subtract(centred, derivative, out=derivative)
-    derivative *= float(scheme.gamma) / deviation
-    return _join(scheme, derivative)
+    gamma, beta = float(scheme.gamma), float(scheme.beta)
 
+    def derivative(vector: np.ndarray, overwrite: bool = False) -> np.ndarray:
+        centred = _centred(scheme, _split(scheme, vector), overwrite)
+        found = hat * (hat * centred).mean(axis=-1, keepdims=True)
+        found = np.subtract(centred, found, out=centred if overwrite else found)
+        found *= gamma / deviation
+        return _join(scheme, found)
 
-_NORMALIZE = Operation(_normalize, _normalize_derivative, _normalize_derivative)
+    value = hat if (gamma, beta) == (1, 0) else gamma * hat + beta
+    return At(_join(scheme, value), derivative, derivative)
+
 
 OPERATIONS: dict[str, Operation] = {
-    NoNormalization.kind: Operation(
-        lambda scheme, u: u, lambda scheme, u, t: t, lambda scheme, u, t: t
-    ),
-    MeanSubtraction.kind: Operation(
-        lambda scheme, u: _centre(u),
-        lambda scheme, u, t: _centre(t),
-        lambda scheme, u, t: _centre(t),
-    ),
-} | {scheme.kind: _NORMALIZE for scheme in (BatchNorm, LayerNorm, RMSNorm, GroupNorm)}
+    NoNormalization.kind: Operation(lambda scheme, u: At(u, _same, _same)),
+    MeanSubtraction.kind: Operation(lambda scheme, u: At(_centre(u), _centre, _centre)),
+} | {scheme.kind: Operation(_normalize) for scheme in (BatchNorm, LayerNorm, RMSNorm, GroupNorm)}
 
 
 def operation(scheme: Scheme) -> Operation:
