@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from derivations import kernel_command, phase_command
+from derivations import descent_command, kernel_command, phase_command
 
 NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+|/\d+)?$", re.IGNORECASE)
 """A value that begins with a minus: a decimal, with exponent, or a fraction."""
@@ -109,6 +109,11 @@ def _parser() -> Parser:
 
     sub = command(phase, "phase", "fixed points, depth scales and phase of a network")
     phase_command.add_arguments(sub)
+
+    sub = command(
+        descent, "descent", "gradient descent over widths and rates, beside the predicted threshold"
+    )
+    descent_command.add_arguments(sub)
 
     sub = command(list_theorems, "list", "list the theorems")
     sub.add_argument("--json", action="store_true")
@@ -246,6 +251,15 @@ def phase(options: argparse.Namespace) -> int:
     return _show(phase_command.phase(options), options.json)
 
 
+def descent(options: argparse.Namespace) -> int:
+    found = descent_command.descent(options)
+    if options.json:
+        _print_json(found)
+    else:
+        print(descent_command.to_text(found))
+    return 0
+
+
 def list_theorems(options: argparse.Namespace) -> int:
     from derivations.catalogue import ALL
 
@@ -268,15 +282,14 @@ def derive(options: argparse.Namespace) -> int:
 
 def table(options: argparse.Namespace) -> int:
     from derivations import evidence
+    from derivations.output_file import check_writable
     from derivations.tables import TABLES
     from theory.errors import DescriptionError
 
     if options.name not in TABLES:
         raise DescriptionError(f"unknown table {options.name!r}; known: {', '.join(TABLES)}")
     if options.out is not None:
-        target = Path(options.out).absolute()
-        if target.is_dir() or not target.parent.is_dir():
-            raise DescriptionError(f"cannot write {options.out}: it needs a file in a directory")
+        check_writable(options.out)
     rows = evidence.check(say=_say)
     text = TABLES[options.name](rows)
     if options.out is None:

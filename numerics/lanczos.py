@@ -7,7 +7,7 @@ formed: its effect on the way up is :math:`h h^T \bar u`, with the N x N matrix 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,12 +29,13 @@ class NotConverged(ArithmeticError):
 class Eigenvalue(NamedTuple):
     r"""An estimate from below, and :math:`|F^* v - \lambda v|/\lambda` of its unit vector v.
 
-    An eigenvalue of F* lies within ``residual`` times ``value`` of it.
+    An eigenvalue of F* lies within ``residual`` times ``value`` of it. ``vector`` is v, (C N,).
     """
 
     value: float
     residual: float
     products: int
+    vector: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,17 @@ class DualProduct:
             grams.append(affine.gram(h))
             if network.bias_gradients and affine.directions is None:
                 grams[-1] += affine.bias_rate**2
-        memory = tuple(np.empty((2, *h.shape)) for h in run.activations[1:])
-        return cls(network, run, tuple(grams), memory)
+        return cls(network, run, tuple(grams), work(run))
 
     @property
     def size(self) -> int:
         return self.run.linear_outputs.size
 
     def __call__(self, v: np.ndarray) -> np.ndarray:
-        return self._mapped(v, lambda cotangent: self._up(*self.cotangents(cotangent)))
+        return self._mapped(
+            v,
+            lambda cotangent: self._up(*cotangents(self.network, self.run, cotangent, self.memory)),
+        )
 
     def of_output_layer(self, v: np.ndarray) -> np.ndarray:
         """The product with the output layer's own part of F*: no other layer takes part."""
@@ -95,27 +98,6 @@ class DualProduct:
         cotangent = against_outputs(self.network, outputs, v.reshape(1, *outputs.shape))[0]
         tangent = linear(cotangent.swapaxes(1, 2)).swapaxes(1, 2)
         return along_outputs(self.network, outputs, tangent[None])[0].ravel() / outputs.shape[-1]
-
-    def cotangents(self, cotangent: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray | None]]:
-        """Cotangents (1, N, M_l) of u^l for l = 1..L, and of the activations' arguments.
-
-        The latter are kept where scale and shift are trained, None elsewhere. The next product
-        overwrites both.
-        """
-        inner, outer = [cotangent], list[np.ndarray | None]()
-        for l in range(self.network.depth - 1, 0, -1):
-            trained = self._trained(l)
-            above = np.matmul(
-                inner[-1], self.run.affines[l].W.swapaxes(1, 2), out=self.memory[l - 1][0]
-            )
-            above *= self.run.derivatives[l - 1]
-            outer.append(above if trained else None)
-            inner.append(self.run.hidden[l - 1].cotangent(above, overwrite=not trained))
-        return inner[::-1], outer[::-1]
-
-    def _trained(self, l: int) -> bool:
-        scheme = (self.network.layers or ())[l - 1]
-        return isinstance(scheme, Normalized) and scheme.trained
 
     def _up(self, inner: list[np.ndarray], outer: list[np.ndarray | None]) -> np.ndarray:
         """The tangent (1, N, C) of the outputs along the gradient of these cotangents."""
@@ -150,6 +132,31 @@ class DualProduct:
         return tangent
 
 
+def work(run: Forward) -> tuple[np.ndarray, ...]:
+    """Two arrays (n, N, M_l) for each hidden layer."""
+    return tuple(np.empty((2, *h.shape)) for h in run.activations[1:])
+
+
+def cotangents(
+    network: Network, run: Forward, cotangent: np.ndarray, memory: Sequence[np.ndarray]
+) -> tuple[list[np.ndarray], list[np.ndarray | None]]:
+    """Cotangents (n, N, M_l) of u^l for l = 1..L, and of the activations' arguments.
+
+    ``cotangent`` is that of the linear outputs, (n, N, C). The arguments' are kept where scale and
+    shift are trained, None elsewhere. The results lie in ``memory``, one array (n, N, M_l) or more
+    for each hidden layer.
+    """
+    inner, outer = [cotangent], list[np.ndarray | None]()
+    for l in range(network.depth - 1, 0, -1):
+        scheme = (network.layers or ())[l - 1]
+        trained = isinstance(scheme, Normalized) and scheme.trained
+        above = np.matmul(inner[-1], run.affines[l].W.swapaxes(1, 2), out=memory[l - 1][0])
+        above *= run.derivatives[l - 1]
+        outer.append(above if trained else None)
+        inner.append(run.hidden[l - 1].cotangent(above, overwrite=not trained))
+    return inner[::-1], outer[::-1]
+
+
 def largest_eigenvalue(
     network: Network,
     parameters: Parameters,
@@ -181,7 +188,10 @@ def largest_eigenvalue(
 def lanczos(
     product: Callable[[np.ndarray], np.ndarray], start: np.ndarray, *, residual: float, most: int
 ) -> Eigenvalue:
-    """The largest eigenvalue of a positive semidefinite symmetric product, from this start."""
+    """The largest eigenvalue of a positive semidefinite symmetric product, from this start.
+
+    Raises ``NotConverged`` after ``most`` products, ``OverflowError`` if one is not finite.
+    """
     size = start.size
     basis = np.empty((min(most, size), size))
     images = np.empty_like(basis)
@@ -190,11 +200,14 @@ def lanczos(
     for k in range(1, len(basis) + 1):
         images[k - 1] = product(basis[k - 1])
         projected = basis[:k] @ images[:k].T
+        if not np.isfinite(projected).all():
+            raise OverflowError("the products with F* leave the range of float64")
         values, vectors = linalg.eigh((projected + projected.T) / 2)
         value, coefficients = float(values[-1]), vectors[:, -1]
         difference = float(np.linalg.norm(coefficients @ (images[:k] - value * basis[:k])))
         if difference <= residual * value:
-            return Eigenvalue(value, difference / value if value > 0 else 0.0, k)
+            reached = difference / value if value > 0 else 0.0
+            return Eigenvalue(value, reached, k, coefficients @ basis[:k])
         relative = difference / value if value > 0 else np.inf
         if k < len(basis):
             w = images[k - 1]
