@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 
 from numerics.fisher import dual_gram
 from numerics.lanczos import DualProduct, NotConverged, lanczos, largest_eigenvalue
-from numerics.network import draw_inputs, draw_parameters
+from numerics.network import Parameters, draw_inputs, draw_parameters, propagate
 from tests.test_schemes_numeric import as_table, built, networks, plain_forward, posed
 from theory.architecture import Network
 
-START = np.random.default_rng(0).standard_normal(2000)
+START = np.random.default_rng(0).standard_normal(2000)  # of the iterations without a network
 
 
 @given(networks())
@@ -44,10 +44,44 @@ def test_largest_eigenvalue_lies_within_its_residual(hidden, residual):
     assert found.value == pytest.approx(exact[-1], rel=max(residual, 1e-10))
 
 
+@pytest.mark.parametrize("hidden", ["none", "batchnorm", "layernorm"])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_largest_eigenvalue_need_not_be_that_of_the_output_layer(activation, hidden):
+    network = Network(
+        activation, depth=3, sigma_w2=2, sigma_b2=0.1, hidden=hidden, ratios=(20, 1, 0.25)
+    )
+    rng = np.random.default_rng(2)
+    parameters = draw_parameters(network, 64, 1, rng)
+    inputs = draw_inputs(network, 64, 24, 1, rng)
+    exact = np.linalg.eigvalsh(dual_gram(network, parameters, inputs)[0] / 24)[-1]
+    product = DualProduct.at(network, parameters, inputs)
+    own = np.array([product.of_output_layer(e) for e in np.eye(24)])
+    h = propagate(network, parameters, inputs).activations[-1][0]
+    assert own == pytest.approx((h @ h.T + 1) / 24, rel=1e-12)
+    assert np.linalg.eigvalsh(own)[-1] < exact / 2
+    found = largest_eigenvalue(network, parameters, inputs, residual=1e-4)
+    assert found.value == pytest.approx(exact, rel=1e-4)
+    assert np.linalg.norm(product(found.vector) - found.value * found.vector) == pytest.approx(
+        found.residual * found.value, rel=1e-6
+    )
+
+
+def test_a_network_without_gradients_has_the_eigenvalue_zero():
+    network = Network("relu", depth=2, sigma_w2=1, sigma_b2=1, bias_gradients=False)
+    weights = np.zeros((1, 3, 2)), np.ones((1, 2, 1))
+    dead = Parameters(weights, (-np.ones((1, 2)), np.zeros((1, 1))))
+    assert largest_eigenvalue(network, dead, np.eye(3)).value == 0
+
+
+def test_a_product_beyond_float64_is_refused():
+    with pytest.raises(OverflowError, match="range of float64"):
+        lanczos(lambda v: np.inf * v, START[:5], residual=1e-6, most=5)
+
+
 def test_a_spectrum_without_a_gap_is_not_reported_as_converged():
     eigenvalues = np.linspace(0.9, 1, 2000)
     with pytest.raises(NotConverged, match=r"after 5 products, 1\.0e-06 was asked for"):
-        lanczos(lambda v: eigenvalues * v, START[:2000], residual=1e-6, most=5)
+        lanczos(lambda v: eigenvalues * v, START, residual=1e-6, most=5)
 
 
 def test_a_product_that_is_not_symmetric_is_found_out():
