@@ -29,6 +29,7 @@ bench: $(READY)  ## speed against the machine's own limits
 	$(VENV)/bin/python -m benchmarks.gram
 	$(VENV)/bin/python -m benchmarks.kernel
 	$(VENV)/bin/python -m benchmarks.largest_eigenvalue
+	$(VENV)/bin/python -m benchmarks.store
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
