@@ -1,4 +1,7 @@
-"""The command line. Exit: 0 well, 1 a verdict fails, 2 meaningless input, 3 out of regime."""
+"""The command line.
+
+Exit: 0 well, 1 a verdict fails, 2 meaningless input, 3 out of regime, 4 a sweep broke off.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from derivations import descent_command, kernel_command, phase_command
+from derivations import descent_command, kernel_command, phase_command, sweep_command
 
 NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+|/\d+)?$", re.IGNORECASE)
 """A value that begins with a minus: a decimal, with exponent, or a fraction."""
@@ -103,6 +106,9 @@ def _parser() -> Parser:
     sub.add_argument("--seeds", type=int, required=True, metavar="S", help="number of networks")
     sub.add_argument("--inputs", metavar="FILE.npy", help="inputs of shape (N, M_0)")
     sub.add_argument("--memory", type=float, default=16, metavar="GIB", help="memory budget: 16")
+
+    sub = command(sweep_command.sweep, "sweep", "measure many networks and keep every number")
+    sweep_command.add_arguments(sub)
 
     sub = command(kernel, "kernel", "Gaussian integrals of an activation over two samples")
     kernel_command.add_arguments(sub)

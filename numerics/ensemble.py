@@ -20,11 +20,11 @@ from tqdm import tqdm
 
 from numerics.fisher import linear_grams, total
 from numerics.network import Parameters, draw_inputs, draw_parameters, propagate
-from numerics.observables import observed, split_name
+from numerics.observables import OBSERVABLES, observed, split_name
 from numerics.output_kernels import output_kernels
 from numerics.outputs import through_last_layer
 from numerics.spectrum import measure_gram
-from theory.architecture import DescriptionError, Network, NoNormalization
+from theory.architecture import DescriptionError, Network, NoNormalization, check_key
 
 SEED_BASE = 20191208
 """The seed of every stream. It is never changed to obtain a verdict."""
@@ -272,3 +272,24 @@ def observe(
         for name, found in zip(observables, zip(*parts, strict=True), strict=True)
     }
     return values | {"seconds": np.array([time.perf_counter() - start])}
+
+
+def check_observables(
+    network: Network, width: int, samples: int, observables: Sequence[str]
+) -> None:
+    """Refuse names that are not one number of each network: all are measured on one network."""
+    for name in observables:
+        check_key(split_name(name)[0], OBSERVABLES, "quantities")
+    rng = block_stream(network, width, samples, 0)
+    split = any(split_name(name)[1] for name in observables)
+    with in_range(network):
+        parameters = draw_parameters(network, width, 1, rng)
+        inputs = draw_inputs(network, width, samples, 1, rng)
+        kernels = output_kernels(network, parameters, inputs, split=split)
+        for name in observables:
+            try:
+                shape = observed(name, kernels, network).shape
+            except DescriptionError as problem:
+                raise DescriptionError(f"quantities: {name} of {network}: {problem}") from None
+            if shape != (1,):
+                raise DescriptionError(f"quantities: {name} is not one number of a network")
