@@ -64,15 +64,15 @@ def test_a_row_is_what_the_network_shows(undisturbed):
     ]
     network = Network("tanh", depth=3, sigma_w2=1, sigma_b2=0.5)
     for quantity in ("uniform", "biases.diagonal"):
-        expected = observe(network, 256, 3, 4, [quantity])[quantity]
-        got = [
-            row.value
-            for row in undisturbed
-            if (row.network, row.samples, row.width) == (describe(network), 3, 256)
-            and row.quantity == quantity
-            and 64 <= row.seed < 70
-        ]
-        assert got == expected[:6].tolist()
+        for width, block, seeds in ((64, 0, range(64)), (256, 4, range(64, 70))):
+            expected = observe(network, width, 3, block, [quantity])[quantity]
+            assert [
+                row.value
+                for row in undisturbed
+                if (row.network, row.samples, row.width) == (describe(network), 3, width)
+                and row.quantity == quantity
+                and row.seed in seeds
+            ] == expected[: len(seeds)].tolist()
 
 
 def test_two_workers_give_the_same_bits(undisturbed, path):
