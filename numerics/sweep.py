@@ -129,7 +129,7 @@ def run(
                 store.add(done.job.cell, pending[done.job.cell].fresh(done))
                 times.add(done)
                 if bar is not None:
-                    bar.update(times.block(done.job.cell))
+                    bar.update(weights[done.job.cell])
 
     def left() -> float:
         return sum(times.block(cell) * lacks.blocks for cell, lacks in pending.items())
@@ -148,8 +148,9 @@ def run(
         )
     if lacking:
         say(f"{lacking} blocks of networks to measure, estimated time {_about(seconds)}")
-    slowest = sorted(pending.values(), key=lambda lacks: -times.block(lacks.cell))
-    rest = (job for lacks in slowest for job in lacks.jobs)
+    weights = {cell: times.block(cell) for cell in pending}
+    slowest = sorted(pending, key=lambda cell: -weights[cell])
+    rest = (job for cell in slowest for job in pending[cell].jobs)
     with tqdm(total=left(), disable=not progress, leave=False, bar_format=BAR) as bar:
         measure(rest, bar)
     return _asked(plan, store.rows())
