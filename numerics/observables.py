@@ -270,22 +270,27 @@ OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
 
 
 def split_name(name: str) -> tuple[str, str]:
-    """An observable and the parameter group whose kernel it is taken of, "" for all.
+    """An observable and the part whose kernel it is taken of, "" for all parameters.
 
-    >>> split_name("biases.off_diagonal"), split_name("uniform")
-    (('off_diagonal', 'biases'), ('uniform', ''))
+    >>> split_name("biases.off_diagonal"), split_name("weights.2.uniform"), split_name("uniform")
+    (('off_diagonal', 'biases'), ('uniform', 'weights.2'), ('uniform', ''))
     """
     group, _, observable = name.rpartition(".")
     return observable, group
 
 
 def observed(name: str, kernels: OutputKernels, network: Network) -> np.ndarray:
-    """The observable of this name; that of a group, as "biases.diagonal", needs split kernels."""
+    """The observable of this name.
+
+    That of a group, as "biases.diagonal", needs split kernels; that of one layer is, for example,
+    "weights.2.diagonal" or "features.0.diagonal" (``numerics.blocks``).
+    """
     observable, group = split_name(name)
     if group:
-        if group not in kernels.groups:
+        known = kernels.layers() if "." in group else kernels.groups
+        if group not in known:
             raise DescriptionError(
-                f"the network has no parameters {group!r}, it has {', '.join(kernels.groups)}"
+                f"the network has no parameters {group!r}, it has {', '.join(known)}"
             )
-        kernels = kernels.groups[group]
+        kernels = known[group]
     return OBSERVABLES[observable](kernels, network)

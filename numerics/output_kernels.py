@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
+from numerics.blocks import layer_grams
 from numerics.fisher import grams_below, grams_of_outputs, total
 from numerics.network import Forward, Parameters, backpropagate, propagate
 from theory.architecture import Network
@@ -23,7 +26,8 @@ class OutputKernels:
     h^{L-1}. They are isotropic in ``dimension`` dimensions, and Gaussian unless ``fixed_norm``,
     where :math:`|W_k^L|^2 = \sigma_w^2` and there is nothing to average. ``norms`` (n, C): the
     realised :math:`|W_k^L|/\sigma_w`. ``groups``: the kernels of each parameter group alone, if
-    asked for. ``run``: the pass that they belong to.
+    asked for. ``run``: the pass that they belong to. ``layers()``: the kernels of one layer's
+    weights or features, by the names of ``numerics.blocks``, computed when first called.
     """
 
     below: np.ndarray
@@ -35,6 +39,7 @@ class OutputKernels:
     fixed_norm: bool
     groups: dict[str, OutputKernels]
     run: Forward
+    layers: Callable[[], dict[str, OutputKernels]]
 
     @property
     def own(self) -> np.ndarray:
@@ -93,8 +98,15 @@ def output_kernels(
         fixed = affine.directions is not None
         outputs = run.linear_outputs
         return OutputKernels(
-            below, last, norms, outputs, output_gram, dimension, fixed, groups, run
+            below, last, norms, outputs, output_gram, dimension, fixed, groups, run, layers
         )
+
+    @cache
+    def layers() -> dict[str, OutputKernels]:
+        return {
+            name: kernels(below / scale, last, {})
+            for name, below, last in layer_grams(network, run)
+        }
 
     parts, last = grams_below(network, run, split=split), grams_of_outputs(network, run)
     last = {group: np.broadcast_to(K, (n, K.shape[1], N, N)) for group, K in last.items()}

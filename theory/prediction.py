@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -21,22 +20,12 @@ from theory.last_layer import last_layer
 from theory.mathematics import FLOATS, Number, Symbols, of, precise, symbols
 from theory.meanfield import Kernel, OrderParameters, order_parameters
 from theory.outliers import Bulk, Outlier
+from theory.parts import Part, blocks, feature_metric
 from theory.statistics import LargestEigenvalue, Mode, Outputs
 from theory.validation import whole
 from theory.weights import gradient_factors
 
 REGIMES = ("fixed-samples", "proportional")
-
-
-class Block(NamedTuple):
-    """The diagonal block of one layer's weights in the Fisher matrix."""
-
-    layer: int
-    parameters: Number
-    K: Kernel
-    mean_eigenvalue: Number
-    second_moment: Number | None
-    largest_eigenvalue: Number | None
 
 
 @dataclass(frozen=True)
@@ -49,8 +38,8 @@ class Prediction:
     ``order_parameters`` are those of the network with a linear last layer; in the NTK
     parameterization kappa is K. ``gradient_ratio`` is T^l/T^{l+1} of one sample for l = L-1..1.
     ``mean_eigenvalue`` (m), ``second_moment`` (s), ``spectrum`` (of the dual, in expectation),
-    ``largest_eigenvalue``, ``learning_rate_threshold`` and ``blocks``, those of each layer's
-    weights alone, are of the whole network. ``reason`` says why one of them is None.
+    ``largest_eigenvalue``, ``learning_rate_threshold``, ``blocks``, those of each layer's weights
+    alone, and ``feature_metric`` are of the whole network. ``reason`` says why one of them is None.
     """
 
     network: Network
@@ -66,7 +55,8 @@ class Prediction:
     bulk_mode: Number
     order_parameters: OrderParameters
     gradient_ratio: tuple[Number | None, ...]
-    blocks: tuple[Block, ...]
+    blocks: tuple[Part, ...]
+    feature_metric: tuple[Part, ...]
     mean_eigenvalue: Number
     second_moment: Number | None
     spectrum: tuple[Mode, ...]
@@ -76,6 +66,18 @@ class Prediction:
     outliers: tuple[Outlier, ...] | tuple[Spread, ...] = ()
     bulk: Bulk | None = None
     standard_errors: tuple[Number, Number | None] | None = None
+
+    def part(self, name: str) -> Kernel:
+        """The kernel of a group of parameters, or of one layer: "weights.2", "features.0".
+
+        Raises ``DescriptionError`` where the network has no such part.
+        """
+        layers = {f"weights.{part.layer}": part.K for part in self.blocks}
+        layers |= {f"features.{part.layer}": part.K for part in self.feature_metric}
+        known = self.groups | layers
+        if name not in known:
+            raise DescriptionError(f"the network has no part {name!r}; it has {', '.join(known)}")
+        return known[name]
 
 
 def predict(
@@ -144,9 +146,8 @@ def _predict(
         m.number(network.sigma_b2 if sigma_b2 is None else sigma_b2),
     )
     order = order_parameters(network, m, N, *variances)
-    factors = gradient_factors(
-        network, m, network.widths(width), *variances, network.bias_gradients
-    )
+    widths = network.widths(width)
+    factors = gradient_factors(network, m, widths, *variances, network.bias_gradients)
     K = order.kernel(*factors)
     if outputs_seed is not None:
         if given is not None:
@@ -197,7 +198,8 @@ def _predict(
         bulk_mode=fisher.bulk_mode(K.gap, N),
         order_parameters=order,
         gradient_ratio=tuple(map(_ratio, order.T1[-2::-1], order.T1[:0:-1])),
-        blocks=_blocks(network, network.widths(width), order, factors.weights, outputs),
+        blocks=blocks(network, widths, order, factors.weights, outputs),
+        feature_metric=feature_metric(network, widths, order, variances[0], outputs),
         mean_eigenvalue=statistics.mean_eigenvalue,
         second_moment=statistics.second_moment,
         spectrum=statistics.spectrum,
@@ -240,32 +242,6 @@ def _leading(
 def _ratio(below: Number, above: Number) -> Number | None:
     """None where the gradient itself has become 0."""
     return None if np.any(np.asarray(above) == 0) else below / above
-
-
-def _blocks(
-    network: Network,
-    widths: tuple[Number, ...],
-    order: OrderParameters,
-    factors: tuple[Number, ...],
-    outputs: Outputs,
-) -> tuple[Block, ...]:
-    found = []
-    for l, (inputs, units) in enumerate(pairwise(widths)):
-        K, P = order.block(l, factors[l]), inputs * units
-        own = outputs._replace(K1=K.K1, K2=K.K2, gap=K.gap, K3=K.K3, P=P)
-        own = own._replace(v_tot=None, moments_only=True)
-        of_block = last_layer(network)(own)
-        found.append(
-            Block(
-                l + 1,
-                P,
-                K,
-                of_block.mean_eigenvalue,
-                of_block.second_moment,
-                of_block.largest_eigenvalue.value,
-            )
-        )
-    return tuple(found)
 
 
 def unmapped(network: Network) -> Network:
@@ -352,6 +328,19 @@ def to_json(prediction: Prediction, digits: int | None = None) -> dict[str, Any]
     def entries(K: Kernel) -> Any:
         return plain([K.K1, K.K2] if K.K3 is None else [K.K1, K.K2, K.K3])
 
+    def parts(of: tuple[Part, ...]) -> list[dict[str, Any]]:
+        return [
+            {
+                "layer": part.layer,
+                "parameters": plain(part.parameters),
+                "K": entries(part.K),
+                "mean_eigenvalue": plain(part.mean_eigenvalue),
+                "second_moment": plain(part.second_moment),
+                "largest_eigenvalue": plain(part.largest_eigenvalue),
+            }
+            for part in of
+        ]
+
     batched = () if prediction.contrast_mode is None else ("q3", "qh3", "S3")
     found = {
         "network": prediction.network.describe(),
@@ -396,17 +385,8 @@ def to_json(prediction: Prediction, digits: int | None = None) -> dict[str, Any]
                 strict=True,
             )
         ),
-        "blocks": [
-            {
-                "layer": block.layer,
-                "parameters": plain(block.parameters),
-                "K": entries(block.K),
-                "mean_eigenvalue": plain(block.mean_eigenvalue),
-                "second_moment": plain(block.second_moment),
-                "largest_eigenvalue": plain(block.largest_eigenvalue),
-            }
-            for block in prediction.blocks
-        ],
+        "blocks": parts(prediction.blocks),
+        "feature_metric": parts(prediction.feature_metric),
         "reason": prediction.reason,
     }
     if batched:
