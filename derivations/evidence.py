@@ -128,7 +128,7 @@ class Question:
 
     def _terms(self, prediction: Prediction, kernel: Kernel) -> Terms:
         order = prediction.order_parameters
-        K = prediction.groups[self.row.group] if self.row.group else kernel
+        K = prediction.part(self.row.group) if self.row.group else kernel
         return Terms(K, order.q_gap[-1], self.samples, self.network.batch(self.samples), order)
 
     @property
