@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from derivations.fisher.batchnorm_hidden import BATCHNORM_HIDDEN
 from derivations.fisher.batchnorm_last import BATCHNORM_LAST
+from derivations.fisher.blocks import BLOCKS
 from derivations.fisher.coupled_outputs import CROSS_ENTROPY, LAYERNORM_LAST
+from derivations.fisher.feature_metric import FEATURE_METRIC
 from derivations.fisher.gradient_explosion import GRADIENT_EXPLOSION
 from derivations.fisher.layernorm_hidden import LAYERNORM_HIDDEN
 from derivations.fisher.learning_rate import LEARNING_RATE
@@ -35,6 +37,8 @@ THEOREMS: tuple[Theorem, ...] = (
     MEAN_SUBTRACTION_HIDDEN,
     MINI_BATCHES,
     GRADIENT_EXPLOSION,
+    BLOCKS,
+    FEATURE_METRIC,
 )
 """The theorems that networks can refute."""
 
