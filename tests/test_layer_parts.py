@@ -23,6 +23,7 @@ from numerics.output_kernels import output_kernels
 from numerics.verdict import Verdict
 from theory.architecture import BatchNorm, DescriptionError, Network, OutOfRegime
 from theory.meanfield import Kernel, OrderParameters
+from theory.outliers import layer_norm_metric, softmax_metric
 from theory.prediction import predict, to_json
 
 SMALL = Network("tanh", depth=3, sigma_w2=2, sigma_b2=0.3, outputs=2, ratios=(1, 2, 0.5))
@@ -243,3 +244,25 @@ def test_wrong_metric_is_refuted_and_breaks_the_proof(name, monkeypatch):
     (row,) = names(("features.1",))[2:]
     (found,) = check(replace(one, rows=(one.row(row),)), JUDGED, samples=6, precision=0.1)
     assert found.verdict == Verdict.REFUTED
+
+
+# Behind maps that couple the outputs
+
+
+@pytest.mark.parametrize("mapped", [{"last": "layernorm"}, {"loss": "cross-entropy"}])
+def test_last_features_behind_a_coupled_map(mapped):
+    """K_1 = K_2 there: no bulk, and the outliers are the eigenvalues of the dual matrix itself."""
+    network = Network("tanh", depth=3, sigma_w2=1.3, sigma_b2=0.2, outputs=4, **mapped)
+    F = np.random.default_rng(3).standard_normal((4, 6))
+    last = predict(network, 100, 6, outputs=F).feature_metric[-1]
+    metric = layer_norm_metric if "last" in mapped else softmax_metric
+    mean = metric(F).mean(axis=0)
+    assert last.largest_eigenvalue == pytest.approx(1.3 * np.linalg.eigvalsh(mean)[-1], rel=1e-12)
+    assert last.mean_eigenvalue == pytest.approx(1.3 * np.trace(mean) / 100, rel=1e-12)
+    assert last.second_moment == pytest.approx(1.3**2 * (mean**2).sum() / 100, rel=1e-12)
+
+
+def test_a_metric_that_vanishes_has_no_eigenvalue_behind_a_coupled_map():
+    network = Network("tanh", depth=3, sigma_w2=1, outputs=4, hidden="batchnorm", last="layernorm")
+    first = predict(network, 100, 8, outputs_seed=1).feature_metric[0]
+    assert first[3:] == (0, 0, None)

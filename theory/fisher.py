@@ -168,6 +168,22 @@ def kernel_noise(gap: Number, alpha: Number, M: Number, N: Number, v_tot: Number
     return (alpha * M) ** 2 * v_tot * (N - 1) / M
 
 
+def separation(K2: Number, alpha: Number, M: Number, N: Number, v_tot: Number) -> Number:
+    r"""How far the uniform mode stands out of the bulk where N grows in proportion to M.
+
+    .. math:: \frac{N \kappa_2}{\sqrt{v_{tot} N/M}}, \qquad \kappa_2 = \frac{K_2}{\alpha M}
+
+    The off-diagonal kernel along the uniform direction, over the size of its fluctuations. Phase
+    rule: the uniform mode is an outlier above 1, and inside the bulk below. It is sharp for
+    independent fluctuations; that of a skewed bulk leaves later.
+
+    >>> separation(2.0, 1.0, 100, 25, 0.25)
+    2.0
+    """
+    kappa2 = K2 / (alpha * M)
+    return N * kappa2 / (v_tot * N / M) ** 0.5
+
+
 def lower_bound(gap: Number, N: Number) -> Number:
     r"""The paper's lower bound after mean subtraction, with its constant c_1 set to 0.
 
@@ -212,8 +228,11 @@ def coupled_second_moment(
 
 
 def moments_bound(m: Number, s: Number) -> Number:
-    r"""Lower bound :math:`\lambda_{max} \ge s/m`: a mean of eigenvalues weighted by themselves."""
-    return s / m
+    r"""Lower bound :math:`\lambda_{max} \ge s/m`: a mean of eigenvalues weighted by themselves.
+
+    It is 0 for the zero matrix, where m = s = 0.
+    """
+    return s / m if m != 0 else s
 
 
 def trace_bound(s: Number, P: Number) -> Number:

@@ -126,6 +126,8 @@ def outliers(B: np.ndarray, K2: float, gap: float, count: int) -> tuple[Outlier,
 
     equals 1: an eigenvector of the dual matrix, mapped to the parameters, is
     :math:`x = S(\lambda) x`. Each eigenvalue of S decreases for :math:`\lambda` above the bulk.
+    Where K_1 = K_2 there is no bulk, and the eigenvalues are those of
+    :math:`K_2 \langle B_t\rangle`.
 
     >>> B = softmax_metric(np.zeros((3, 4)))
     >>> [round(one.value, 12) for one in outliers(B, K2=2.0, gap=1.0, count=2)]
@@ -148,7 +150,9 @@ def outliers(B: np.ndarray, K2: float, gap: float, count: int) -> tuple[Outlier,
         first = K2 * b + gap / N * float(v @ squares @ v) / b
         start, most = top * (1 + 1e-9), top + K2 * values.max() * (1 + 1e-9)
         root = None
-        if K2 > 0 and excess(start, place) > 0:
+        if K2 > 0 and top == 0:
+            root = float(K2 * b)
+        elif K2 > 0 and excess(start, place) > 0:
             root = float(brentq(excess, start, most, args=(place,), xtol=1e-13 * most, rtol=1e-13))
         found.append(
             Outlier(

@@ -40,6 +40,8 @@ class Prediction:
     ``mean_eigenvalue`` (m), ``second_moment`` (s), ``spectrum`` (of the dual, in expectation),
     ``largest_eigenvalue``, ``learning_rate_threshold``, ``blocks``, those of each layer's weights
     alone, and ``feature_metric`` are of the whole network. ``reason`` says why one of them is None.
+    ``separation`` of the uniform mode from the bulk (``fisher.separation``) comes with linear
+    outputs in the proportional regime.
     """
 
     network: Network
@@ -66,6 +68,7 @@ class Prediction:
     outliers: tuple[Outlier, ...] | tuple[Spread, ...] = ()
     bulk: Bulk | None = None
     standard_errors: tuple[Number, Number | None] | None = None
+    separation: Number | None = None
 
     def part(self, name: str) -> Kernel:
         """The kernel of a group of parameters, or of one layer: "weights.2", "features.0".
@@ -209,6 +212,9 @@ def _predict(
         outliers=statistics.outliers,
         bulk=statistics.bulk,
         standard_errors=statistics.standard_errors,
+        separation=None
+        if outputs.v_tot is None or unmapped(network) != network
+        else fisher.separation(K.K2, alpha, M, N, outputs.v_tot),
     )
 
 
@@ -387,6 +393,7 @@ def to_json(prediction: Prediction, digits: int | None = None) -> dict[str, Any]
         ),
         "blocks": parts(prediction.blocks),
         "feature_metric": parts(prediction.feature_metric),
+        "separation": plain(prediction.separation),
         "reason": prediction.reason,
     }
     if batched:
