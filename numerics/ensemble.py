@@ -24,7 +24,13 @@ from numerics.observables import OBSERVABLES, observed, split_name
 from numerics.output_kernels import output_kernels
 from numerics.outputs import through_last_layer
 from numerics.spectrum import measure_gram
-from theory.architecture import DescriptionError, Network, NoNormalization, check_key
+from theory.architecture import (
+    DescriptionError,
+    Network,
+    NoNormalization,
+    check_key,
+    warn_if_far,
+)
 
 SEED_BASE = 20191208
 """The seed of every stream. It is never changed to obtain a verdict."""
@@ -130,6 +136,8 @@ def measure(
     units of K: the groups' sum is alpha M kappa_a.
 
     Raises ``DescriptionError`` for meaningless input, or if the memory would exceed the budget.
+    Warns with ``theory.inputs.InputsWarning`` where the norms or overlaps of ``inputs`` are far
+    from constant, by the rule of ``theory.inputs.spikes``.
 
     >>> net = Network("tanh", depth=2, sigma_w2=1)
     >>> [round(value, 6) for value in measure(net, 64, 4, seeds=2)["kappa1"].values]
@@ -139,6 +147,7 @@ def measure(
     check_size(network, width, samples, memory_budget)
     if inputs is not None:
         inputs = _check_inputs(inputs, network, width, samples)
+        warn_if_far("inputs", inputs)
     size = block_size(width)
     wanted = sorted({index // size for index in indices})
 

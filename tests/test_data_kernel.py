@@ -135,6 +135,7 @@ def test_inputs_of_constant_overlaps_have_the_order_parameters(name, c):
         assert matrix == pytest.approx((one - two) * np.eye(3) + two, rel=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::theory.inputs.InputsWarning")
 @pytest.mark.parametrize("hidden", ["none", "layernorm"])
 def test_two_sets_of_inputs_are_a_block_of_their_union(hidden):
     net = Network("relu", depth=3, sigma_w2=2, sigma_b2=0.1, hidden=hidden)

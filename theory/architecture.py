@@ -12,6 +12,7 @@ from theory.activations import ACTIVATIONS, Activation, Template
 from theory.choices import CHOICES, check_choice, check_combination
 from theory.errors import DescriptionError, NotCovered, OutOfRegime
 from theory.expression import PI, Call, Constant, Expression, Name, exact
+from theory.inputs import warn_if_far
 from theory.schemes import (
     SCHEMES,
     BatchNorm,
@@ -63,6 +64,7 @@ __all__ = [
     "Template",
     "check_key",
     "exact",
+    "warn_if_far",
 ]
 
 

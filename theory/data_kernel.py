@@ -12,6 +12,7 @@ from theory.dual_map import dual_map
 from theory.errors import DescriptionError, NotCovered
 from theory.families.kernel import Kernel
 from theory.gaussian import closed_kernel
+from theory.inputs import warn_if_far
 from theory.pair import Law, Pair
 from theory.quadrature import quadrature_kernel
 from theory.schemes import Normalized, Scheme
@@ -71,7 +72,9 @@ def kernel(network: Network, X1: Any, X2: Any = None) -> DataKernel:
 
     Raises ``DescriptionError`` for inputs that are not two arrays of finite numbers with equally
     many columns and no zero row, ``NotCovered`` for batch statistics, random scale or shift, or a
-    last layer other than linear outputs.
+    last layer other than linear outputs. Warns with ``theory.inputs.InputsWarning`` where the norms
+    or overlaps of X1 or X2 are far from constant, by the rule of ``theory.inputs.spikes``: the
+    kernel holds for any, but ``predict`` knows nothing of the spikes that they add.
 
     >>> net = Network("relu", depth=2, sigma_w2=2.0)
     >>> nngp, ntk = kernel(net, [[1.0, 1.0], [1.0, -1.0]])
@@ -82,6 +85,8 @@ def kernel(network: Network, X1: Any, X2: Any = None) -> DataKernel:
     _check_network(network)
     pairs = _inputs(X1, X2)
     same = X2 is None
+    for name, X in (("X1", X1),) if same else (("X1", X1), ("X2", X2)):
+        warn_if_far(name, np.asarray(X, dtype=float))
     hat = _Pairs(*pairs)
     centre = network.weights == "weight-standardization"
     if centre:
