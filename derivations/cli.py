@@ -10,7 +10,9 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -205,17 +207,37 @@ def measure(options: argparse.Namespace) -> int:
     if not 0 < options.memory < float("inf"):
         raise DescriptionError(f"memory must be a positive number of GiB, {options.memory} given")
     check_samples(network.last, options.samples)
-    measured = measure(
-        network,
-        options.width,
-        options.samples,
-        options.seeds,
-        inputs=inputs,
-        memory_budget=int(options.memory * 2**30),
-        progress=sys.stderr.isatty(),
-    )
+    with _warnings_in_one_line():
+        measured = measure(
+            network,
+            options.width,
+            options.samples,
+            options.seeds,
+            inputs=inputs,
+            memory_budget=int(options.memory * 2**30),
+            progress=sys.stderr.isatty(),
+        )
     sizes = {"width": options.width, "samples": options.samples, "seeds": options.seeds}
     return _show({"network": network.describe()} | sizes | _plain(measured), options.json)
+
+
+@contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """What the inputs are warned of is one line on stderr; other warnings stay as they are."""
+    from theory.inputs import InputsWarning
+
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if issubclass(category, InputsWarning):
+            _say(f"fisherfield: warning: {message}")
+        else:
+            shown(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", InputsWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _plain(measured: Any) -> Any:
