@@ -10,6 +10,7 @@ from derivations.fisher.feature_metric import FEATURE_METRIC
 from derivations.fisher.gradient_explosion import GRADIENT_EXPLOSION
 from derivations.fisher.layernorm_hidden import LAYERNORM_HIDDEN
 from derivations.fisher.learning_rate import LEARNING_RATE
+from derivations.fisher.mean_gradients import MEAN_GRADIENTS
 from derivations.fisher.mean_subtraction_hidden import MEAN_SUBTRACTION_HIDDEN
 from derivations.fisher.mean_subtraction_last import MEAN_SUBTRACTION_LAST
 from derivations.fisher.mini_batches import MINI_BATCHES
@@ -39,6 +40,7 @@ THEOREMS: tuple[Theorem, ...] = (
     GRADIENT_EXPLOSION,
     BLOCKS,
     FEATURE_METRIC,
+    MEAN_GRADIENTS,
 )
 """The theorems that networks can refute."""
 

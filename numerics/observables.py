@@ -14,6 +14,7 @@ from scipy import linalg
 
 from numerics.coupled_observables import COUPLED_OBSERVABLES
 from numerics.output_kernels import OutputKernels
+from numerics.spectrum import alignment
 from theory.architecture import DescriptionError, Network
 
 
@@ -208,6 +209,18 @@ def output_variance(kernels: OutputKernels, network: Network) -> np.ndarray:
     return float(network.sigma_w2) / kernels.dimension * spread / N
 
 
+def top_eigenspace_cosine(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Squared cosine of the angle between the top C eigenvectors and the mean gradients.
+
+    The largest principal angle (``numerics.spectrum.alignment``), as realised.
+    """
+    C, N = kernels.outputs.shape[1:]
+    angles = [alignment(K / N, C, N) for K in kernels.gram]
+    if None in angles:
+        raise DescriptionError("the mean gradients of the outputs are linearly dependent")
+    return np.cos(np.radians(np.array(angles, dtype=float))) ** 2
+
+
 def gradient_ratio(kernels: OutputKernels, network: Network) -> np.ndarray:
     r"""Ratio of the squared gradients of layers 2 and 3, ``traces``: below a hidden layer whose
     inputs and outputs are hidden too."""
@@ -264,6 +277,7 @@ OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
         largest_given_outputs,
         output_variance,
         gradient_ratio,
+        top_eigenspace_cosine,
         linear_outputs,
     )
 } | COUPLED_OBSERVABLES
