@@ -21,7 +21,7 @@ from tqdm import tqdm
 from numerics.fisher import linear_grams, total
 from numerics.network import Parameters, draw_inputs, draw_parameters, propagate
 from numerics.observables import OBSERVABLES, observed, split_name
-from numerics.output_kernels import output_kernels
+from numerics.output_kernels import OutputKernels, output_kernels
 from numerics.outputs import through_last_layer
 from numerics.spectrum import measure_gram
 from theory.architecture import (
@@ -61,11 +61,18 @@ def block_stream(network: Network, width: int, samples: int, block: int) -> np.r
 
     Networks that differ in the last layer's map or the loss alone share their samples.
     """
+    return np.random.Generator(np.random.SFC64(block_seed(network, width, samples, block)))
+
+
+def block_seed(
+    network: Network, width: int, samples: int, block: int, *purpose: int
+) -> np.random.SeedSequence:
+    """The seed of ``block_stream``; a ``purpose`` of positive numbers gives other streams."""
     linear = replace(network, last=NoNormalization(), loss="mse")
     key = json.dumps(linear.describe(), sort_keys=True)
     words = np.frombuffer(hashlib.sha256(key.encode()).digest(), dtype=np.uint32)
     entropy = [SEED_BASE, *(int(word) for word in words), samples, width, block]
-    return np.random.Generator(np.random.SFC64(np.random.SeedSequence(entropy)))
+    return np.random.SeedSequence([*entropy, *purpose])
 
 
 def draw_block(
@@ -266,19 +273,34 @@ def observe(
     network: Network, width: int, samples: int, block: int, observables: Sequence[str]
 ) -> dict[str, np.ndarray]:
     """The named observables of every network of a block, and ``seconds``, the time it took."""
-    start = time.perf_counter()
-    split = any(split_name(name)[1] for name in observables)
-    with in_range(network):
+
+    def in_parts() -> Iterator[OutputKernels]:
         parameters, inputs = draw_block(network, width, samples, block)
         size = _together(network, width, samples)
-        parts = []
         for first in range(0, block_size(width), size):
             some = slice(first, first + size)
-            kernels = output_kernels(network, parameters.of(some), inputs[some], split=split)
-            parts.append([observed(name, kernels, network) for name in observables])
+            yield output_kernels(
+                network, parameters.of(some), inputs[some], split=needs_groups(observables)
+            )
+
+    return observe_all(network, observables, in_parts())
+
+
+def needs_groups(observables: Iterable[str]) -> bool:
+    """Whether one of them is that of a parameter group."""
+    return any(split_name(name)[1] for name in observables)
+
+
+def observe_all(
+    network: Network, observables: Sequence[str], parts: Iterator[OutputKernels]
+) -> dict[str, np.ndarray]:
+    """The named observables of the networks of all parts, and ``seconds``, the time it took."""
+    start = time.perf_counter()
+    with in_range(network):
+        found = [[observed(name, kernels, network) for name in observables] for kernels in parts]
     values = {
-        name: np.concatenate(found)
-        for name, found in zip(observables, zip(*parts, strict=True), strict=True)
+        name: np.concatenate(one)
+        for name, one in zip(observables, zip(*found, strict=True), strict=True)
     }
     return values | {"seconds": np.array([time.perf_counter() - start])}
 

@@ -28,6 +28,7 @@ __all__ = [
     "draw_parameters",
     "forward",
     "propagate",
+    "run_layers",
 ]
 
 
@@ -61,13 +62,25 @@ class Sensitivity:
 
 def propagate(network: Network, parameters: Parameters, inputs: np.ndarray) -> Forward:
     """Run the networks on inputs of shape (n, N, M_0) or (N, M_0), up to the linear outputs."""
+    return run_layers(
+        network, affine_layers(network, parameters), parameters.scales, parameters.shifts, inputs
+    )
+
+
+def run_layers(
+    network: Network,
+    affines: tuple[Affine, ...],
+    scales: tuple[np.ndarray, ...],
+    shifts: tuple[np.ndarray, ...],
+    inputs: np.ndarray,
+) -> Forward:
+    """``propagate`` through these affine maps, with the scales and shifts of ``Parameters``."""
     check_gradient(network.activation)
     batch = network.batch(inputs.shape[-2])
-    affines = affine_layers(network, parameters)
-    scales, shifts = iter(parameters.scales), iter(parameters.shifts)
+    pairs = zip(scales, shifts, strict=True)
     activations, derivatives, hidden = [inputs], [], []
     for scheme, affine in zip(network.layers or (), affines, strict=False):
-        numbers = (next(scales), next(shifts)) if isinstance(scheme, Normalized) else (None, None)
+        numbers = next(pairs) if isinstance(scheme, Normalized) else (None, None)
         layer = Hidden.at(scheme, affine(activations[-1]), batch, *numbers)
         h, derivative = evaluate(network.activation, layer.output())
         hidden.append(layer)

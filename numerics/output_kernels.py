@@ -83,7 +83,11 @@ def output_kernels(
 
     ``split``: by parameter groups as well.
     """
-    run = propagate(network, parameters, inputs)
+    return kernels_of(network, propagate(network, parameters, inputs), split=split)
+
+
+def kernels_of(network: Network, run: Forward, *, split: bool = False) -> OutputKernels:
+    """``output_kernels`` of a pass."""
     n, _, N = run.linear_outputs.shape
     affine, h = run.affines[-1], run.activations[-1]
     features = affine.features(h)

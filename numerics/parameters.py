@@ -5,9 +5,10 @@ A leading axis runs over n independent networks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -55,6 +56,17 @@ def draw_parameters(
             b *= sigma_b
         weights.append(W)
         biases.append(b)
+    scales, shifts = draw_scales(network, widths, count, rng)
+    gains = []
+    if network.weights == "weight-normalization":
+        gains = [np.full((count, out), np.sqrt(float(network.sigma_w2))) for out in widths[1:]]
+    return Parameters(*map(tuple, (weights, biases, scales, shifts, gains)))
+
+
+def draw_scales(
+    network: Network, widths: Sequence[int], count: int, rng: np.random.Generator
+) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    """Scales and shifts (count, M_l) of the normalized hidden layers, random where they are."""
     scales: list[np.ndarray] = []
     shifts: list[np.ndarray] = []
     for out, scheme in zip(widths[1:], network.layers or (), strict=False):
@@ -66,10 +78,7 @@ def draw_parameters(
                 numbers.append(np.full((count, out), float(mean)))
                 if std != 0:
                     numbers[-1] += float(std) * rng.standard_normal((count, out))
-    gains = []
-    if network.weights == "weight-normalization":
-        gains = [np.full((count, out), np.sqrt(float(network.sigma_w2))) for out in widths[1:]]
-    return Parameters(*map(tuple, (weights, biases, scales, shifts, gains)))
+    return tuple(scales), tuple(shifts)
 
 
 def draw_inputs(
@@ -77,9 +86,15 @@ def draw_inputs(
 ) -> np.ndarray:
     """Gaussian inputs of shape (count, N, M_0) with the network's overlaps between samples."""
     inputs = rng.standard_normal((count, samples, network.widths(width)[0]))
+    return with_overlaps(network, inputs)
+
+
+def with_overlaps(network: Network, inputs: np.ndarray) -> np.ndarray:
+    """Independent inputs (count, N, M_0), mixed so that they have the network's overlaps."""
     same, different = (float(overlap) for overlap in network.input_overlaps)
     if (same, different) == (1, 0):
         return inputs
+    samples = inputs.shape[-2]
     covariance = (same - different) * np.eye(samples) + different
     try:
         factor = np.linalg.cholesky(covariance)
@@ -98,9 +113,10 @@ class Affine:
 
     for the weights of unit i, with ``directions`` v (n, M_{l-1}, M_l), or None without that
     projection, as for the centring unless ``centred``. ``rates`` r: (n, M_l), or one number.
+    ``W``: an array, or what multiplies like one (``numerics.deferred``).
     """
 
-    W: np.ndarray
+    W: Any
     b: np.ndarray
     rates: np.ndarray | float = 1.0
     bias_rate: float = 1.0
