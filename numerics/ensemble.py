@@ -93,13 +93,14 @@ def over_blocks(
     Threads suffice: random numbers and matrix products release the interpreter. Each has one BLAS
     thread, so that a result does not depend on the number of workers.
     """
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(_workers()) as pool:
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers()) as pool:
         results = pool.map(lambda job: task(*job), jobs)
         shown = tqdm(results, total=len(jobs), desc=label, leave=False, disable=not progress)
         return list(shown)
 
 
-def _workers() -> int:
+def workers() -> int:
+    """Processors of this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -216,8 +217,7 @@ def _measure_one(
 
 def check_size(network: Network, width: int, samples: int, budget: int = MEMORY_BUDGET) -> None:
     """Refuse sizes that are meaningless or too large, before anything is drawn."""
-    if isinstance(samples, bool) or not hasattr(samples, "__index__") or samples < 2:
-        raise DescriptionError(f"samples must be a whole number of at least 2, {samples!r} given")
+    check_samples(samples)
     widths = network.widths(width)
     count, C = block_size(width), network.outputs
     weights = count * sum(into * out for into, out in pairwise(widths))
@@ -226,13 +226,19 @@ def check_size(network: Network, width: int, samples: int, budget: int = MEMORY_
     passes += COUPLED_ARRAYS * _coupled(network, width, samples)
     grams = (4 + len(network.parameter_groups(width))) * (C * samples) ** 2
     together = _together(network, width, samples)
-    need = 8 * _workers() * (normalized * weights + together * (passes + grams))
+    need = 8 * workers() * (normalized * weights + together * (passes + grams))
     if need > budget:
         raise DescriptionError(
             f"width {width}, {samples} samples and {C} outputs need about "
             f"{Decimal(need) / 2**30:.1f} GiB, the budget is {budget / 2**30:.1f} GiB; "
             "use a smaller width, fewer samples or fewer outputs"
         )
+
+
+def check_samples(samples: int) -> None:
+    """Refuse a number of samples that is not a whole number of at least 2."""
+    if isinstance(samples, bool) or not hasattr(samples, "__index__") or samples < 2:
+        raise DescriptionError(f"samples must be a whole number of at least 2, {samples!r} given")
 
 
 def _coupled(network: Network, width: int, samples: int) -> int:

@@ -95,18 +95,23 @@ def _joined(below: np.ndarray, last: np.ndarray | None) -> np.ndarray:
     return below.reshape(n, C * N, C * N)
 
 
-def grams_below(network: Network, run: Forward, *, split: bool) -> dict[str, np.ndarray]:
+def grams_below(
+    network: Network, run: Forward, *, split: bool, combinations: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
     """Gram matrices (n, C, N, C, N) of the layers below the output layer, by parameter group.
 
-    Not ``split``, all groups share one array, which holds their sum.
+    Not ``split``, all groups share one array, which holds their sum. N counts the combinations of
+    the outputs of all batches, if such are given, as in ``backpropagate``.
     """
     n, C, N = run.linear_outputs.shape
+    if combinations is not None:
+        N = combinations.shape[1] * combinations.shape[2]
     groups, shape = parameter_groups(network), (n, C, N, C, N)
     if split:
         grams = {group: np.zeros(shape) for group in groups}
     else:
         grams = dict.fromkeys(groups, np.zeros(shape))
-    for sensitivity in backpropagate(run):
+    for sensitivity in backpropagate(run, combinations):
         l, D = sensitivity.layer, sensitivity.inner
         affine, h = run.affines[l - 1], run.activations[l - 1]
         gram = affine.gram(h)
@@ -173,20 +178,20 @@ def _weight_products(D: np.ndarray, gram: np.ndarray) -> np.ndarray:
 
     ``gram`` G is (n, N, N), or (N, N) for all networks.
     """
-    n, C, blocks, R, _, M = D.shape
+    n, C, blocks, T, R, M = D.shape
     N = blocks * R
     if R == 1:  # A @ A.T is a symmetric product, at half the operations
         products = _unit_products(D.reshape(n, C, N, M))
         products *= np.expand_dims(gram, (-4, -2))
         return products
-    K = np.empty((n, C, blocks, R, C, blocks, R))
+    K = np.empty((n, C, blocks, T, C, blocks, T))
     G = np.broadcast_to(gram, (n, N, N)).reshape(n, blocks, R, blocks, R)
     for c in range(blocks):
         upto = c + 1
         between = G[:, :upto, :, c].swapaxes(-1, -2)[:, None, :, None]
-        left = (between @ D[:, :, :upto]).reshape(n, C * upto * R, R * M)
-        right = D[:, :, c].reshape(n, C * R, R * M)
-        block = (left @ right.swapaxes(1, 2)).reshape(n, C, upto, R, C, R)
+        left = (between @ D[:, :, :upto]).reshape(n, C * upto * T, R * M)
+        right = D[:, :, c].reshape(n, C * T, R * M)
+        block = (left @ right.swapaxes(1, 2)).reshape(n, C, upto, T, C, T)
         K[:, :, :upto, :, :, c] = block
         K[:, :, c, :, :, :upto] = block.transpose(0, 4, 5, 1, 2, 3)
-    return K.reshape(n, C, N, C, N)
+    return K.reshape(n, C, blocks * T, C, blocks * T)

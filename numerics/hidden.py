@@ -5,7 +5,8 @@ r"""The normalization of a hidden layer at the pre-activations of one pass, and 
 Derivatives of the outputs by a layer have shape (n, C, N/R, R, R, M): networks, outputs, groups of
 R samples that the layers above couple, the sample of the output, the sample of the layer, units. R
 is 1 as long as the layers above are sample-wise, and the batch size from the first layer on, seen
-from the top, whose statistics run over samples.
+from the top, whose statistics run over samples. Those of T combinations of the samples of each
+batch have shape (n, C, N/B, T, B, M) throughout.
 """
 
 from __future__ import annotations
@@ -94,13 +95,13 @@ class Hidden:
         r"""From :math:`\partial f/\partial\bar u` to :math:`\partial f/\partial u`.
 
         Shape (n, C, N/R, R, R, M) in and out, where R becomes the batch size if the statistics
-        run over samples.
+        run over samples; combinations keep theirs.
         """
         if self.scheme.over == "":
             return outer
         if self.scale is not None:
             outer = outer * self.scale[:, None, None, None, None, :]
-        if self.couples and outer.shape[3] < self.batch:
+        if self.couples and outer.shape[4] < self.batch:
             return self._coupled(outer)
         u = along(self.scheme, spread(self.u, outer))
         found = operation(self.scheme).vjp(self.scheme, u, along(self.scheme, outer))
@@ -125,7 +126,7 @@ def spread(array: np.ndarray, derivatives: np.ndarray) -> np.ndarray:
 
 def collect(derivatives: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
     """The sum (n, C, N, M) over a layer's samples, with weights (n, N, M)."""
-    n, C, blocks, R, _, M = derivatives.shape
+    n, C, blocks, T, R, M = derivatives.shape
     if weights is None:
         total = derivatives[..., 0, :] if R == 1 else derivatives.sum(axis=-2)
     elif R == 1:
@@ -133,4 +134,4 @@ def collect(derivatives: np.ndarray, weights: np.ndarray | None = None) -> np.nd
     else:
         samples = weights.reshape(n, blocks, R, M)
         total = np.einsum("ncbtsm,nbsm->ncbtm", derivatives, samples)
-    return total.reshape(n, C, blocks * R, M)
+    return total.reshape(n, C, blocks * T, M)

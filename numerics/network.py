@@ -95,19 +95,24 @@ def forward(network: Network, parameters: Parameters, inputs: np.ndarray) -> np.
     return map_outputs(network, propagate(network, parameters, inputs).linear_outputs)
 
 
-def backpropagate(run: Forward) -> Iterator[Sensitivity]:
+def backpropagate(run: Forward, combinations: np.ndarray | None = None) -> Iterator[Sensitivity]:
     r"""The derivatives by the layers l = L-1..1.
 
     .. math:: \frac{\partial f_k(t)}{\partial \bar u^{l}(t')} = \varphi'(\bar u^l(t')) \circ
               \frac{\partial f_k(t)}{\partial u^{l+1}(t')} W^{l+1}, \qquad
               \frac{\partial f_k(t)}{\partial u^{L}(t')} = \delta_{tt'} e_k
 
-    One product serves all outputs and samples.
+    One product serves all outputs and samples. ``combinations`` (n, N/B, T, B): the derivatives of
+    these T sums of each batch's outputs, in place of those of the outputs.
     """
     n, C, N = run.linear_outputs.shape
     output_weights = run.affines[-1].W.swapaxes(1, 2)
     outer = output_weights[:, :, None, :] * run.derivatives[-1][:, None]
-    outer = outer.reshape(n, C, N, 1, 1, -1)
+    if combinations is None:
+        outer = outer.reshape(n, C, N, 1, 1, -1)
+    else:
+        blocks, _, B = combinations.shape[1:]
+        outer = outer.reshape(n, C, blocks, 1, B, -1) * combinations[:, None, ..., None]
     for l in range(len(run.hidden), 0, -1):
         inner = run.hidden[l - 1].derivatives_below(outer)
         yield Sensitivity(l, inner, outer)

@@ -11,6 +11,7 @@ import numpy as np
 from numerics.blocks import layer_grams
 from numerics.fisher import grams_below, grams_of_outputs, total
 from numerics.network import Forward, Parameters, backpropagate, propagate
+from numerics.probes import averaged_over_orders
 from theory.architecture import Network
 
 
@@ -86,8 +87,14 @@ def output_kernels(
     return kernels_of(network, propagate(network, parameters, inputs), split=split)
 
 
-def kernels_of(network: Network, run: Forward, *, split: bool = False) -> OutputKernels:
-    """``output_kernels`` of a pass."""
+def kernels_of(
+    network: Network, run: Forward, *, split: bool = False, probes: np.ndarray | None = None
+) -> OutputKernels:
+    """``output_kernels`` of a pass.
+
+    With ``probes`` (``numerics.probes``) ``below`` is its average over the order of the samples,
+    estimated without bias.
+    """
     n, _, N = run.linear_outputs.shape
     affine, h = run.affines[-1], run.activations[-1]
     features = affine.features(h)
@@ -113,6 +120,10 @@ def kernels_of(network: Network, run: Forward, *, split: bool = False) -> Output
         }
 
     parts, last = grams_below(network, run, split=split), grams_of_outputs(network, run)
+    parts = grams_below(network, run, split=split, combinations=probes)
+    if probes is not None:
+        parts = {group: averaged_over_orders(K, probes) for group, K in parts.items()}
+    last = grams_of_outputs(network, run)
     last = {group: np.broadcast_to(K, (n, K.shape[1], N, N)) for group, K in last.items()}
     none = np.zeros((n, 1, N, N))
     groups = {}

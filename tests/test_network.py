@@ -783,9 +783,9 @@ def test_blocks_are_independent_of_the_number_of_workers_and_of_the_order(monkey
 
     here = run(jobs)
     backwards = run(jobs[::-1])[::-1]
-    monkeypatch.setattr(ensemble, "_workers", lambda: 1)
+    monkeypatch.setattr(ensemble, "workers", lambda: 1)
     alone = run(jobs)
-    monkeypatch.setattr(ensemble, "_workers", lambda: 5)
+    monkeypatch.setattr(ensemble, "workers", lambda: 5)
     many = run(jobs)
     for a, b, c, d in zip(here, backwards, alone, many, strict=True):
         for name in a:

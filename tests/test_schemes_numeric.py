@@ -689,7 +689,7 @@ def test_memory_of_coupled_networks_stays_below_what_check_size_says(
     fields, width, samples, monkeypatch
 ):
     network = batched(**fields)
-    monkeypatch.setattr(ensemble, "_workers", lambda: 1)
+    monkeypatch.setattr(ensemble, "workers", lambda: 1)
     with pytest.raises(DescriptionError, match="need about"):
         ensemble.check_size(network, width, samples, budget=1)
     for run in (
