@@ -209,7 +209,7 @@ IN_NUMERICS = {
     ),
     "first layer left out of the kernel": (
         "numerics.fisher.backpropagate",
-        lambda run: (one for one in numerics.network.backpropagate(run) if one.layer > 1),
+        lambda *run: (one for one in numerics.network.backpropagate(*run) if one.layer > 1),
     ),
     "inputs of variance 1.2": (
         "numerics.ensemble.draw_inputs",
