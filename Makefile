@@ -30,6 +30,7 @@ bench: $(READY)  ## speed against the machine's own limits
 	$(VENV)/bin/python -m benchmarks.kernel
 	$(VENV)/bin/python -m benchmarks.largest_eigenvalue
 	$(VENV)/bin/python -m benchmarks.store
+	$(VENV)/bin/python -m benchmarks.conditional
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

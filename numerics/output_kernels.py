@@ -119,7 +119,6 @@ def kernels_of(
             for name, below, last in layer_grams(network, run)
         }
 
-    parts, last = grams_below(network, run, split=split), grams_of_outputs(network, run)
     parts = grams_below(network, run, split=split, combinations=probes)
     if probes is not None:
         parts = {group: averaged_over_orders(K, probes) for group, K in parts.items()}

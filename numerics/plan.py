@@ -69,6 +69,14 @@ EDGE_DESIGN = Design((96, 192, 384, 768, 1536), (1000, 800, 100, 50, 50))
 """Largest eigenvalue after mean subtraction, explicit weights, N = 4 samples. Near the cheapest
 for 10 %. A lowest width of 64 or a highest of 1024 saves little and leans more on the prior."""
 
+CONDITIONAL = Design((64, 256, 1024, 4096), (150, 60, 60, 150))
+"""Means over conditioned networks, at cost M: most of the time at the widest, a few narrow ones
+for the first correction."""
+
+CONDITIONAL_EDGE = Design((256, 1024, 4096, 16384), (200, 240, 40, 35))
+"""Largest eigenvalue after mean subtraction, conditioned networks: near the cheapest for 2 % at
+N = 4 samples. The cheapest has no network at 4096; some are needed to test the fit."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -119,6 +127,21 @@ def explicit_seconds(width: ArrayLike, depth: int = 3) -> np.ndarray:
     0.02502
     """
     return (20e-6 + 25e-9 * np.asarray(width, float) ** 2) * (depth - 1) / 2
+
+
+def conditional_seconds(width: ArrayLike, samples: int, columns: int, depth: int = 3) -> np.ndarray:
+    r"""Time of one conditioned network of N samples on one core, with Q derivatives by each unit.
+
+    .. math:: \left(20\,\mu\mathrm s + (20\,N + 35\,Q)\,\mathrm{ns}\; M\right) \frac{L - 1}{2}
+
+    Q is C N, or the ``columns`` of ``numerics.conditional``. Measured at N = 8 and 16, Q = 16 to
+    64, M = 64 to 4096, to within a third.
+
+    >>> float(conditional_seconds(1000, samples=16, columns=16).round(6))
+    0.0009
+    """
+    per_unit = (20e-9 * samples + 35e-9 * columns) * np.asarray(width, float)
+    return (20e-6 + per_unit) * (depth - 1) / 2
 
 
 def plan(
