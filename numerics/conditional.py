@@ -32,7 +32,7 @@ from numerics.ensemble import (
 from numerics.network import Forward, run_layers
 from numerics.observables import split_name
 from numerics.output_kernels import OutputKernels, kernels_of
-from numerics.parameters import Affine, draw_inputs, draw_scales, with_overlaps
+from numerics.parameters import Affine, draw_scales, with_overlaps
 from numerics.probes import OF_ANY_ORDER, PROBES, draw_probes
 from theory.architecture import DescriptionError, Network, NotCovered
 
@@ -146,15 +146,17 @@ def draw_runs(
     widths = network.widths(width)
     own, *streams = seed.spawn(network.depth + 1)
     rng = np.random.Generator(np.random.SFC64(own))
-    inputs = rotated_inputs(network, width, samples, count, rng)
+    inputs = rotated_inputs(network, widths[0], samples, count, rng)
     ntk = network.parameterization == "ntk"
     sigma_w, sigma_b = np.sqrt(float(network.sigma_w2)), np.sqrt(float(network.sigma_b2))
     affines = []
     for l, (into, out) in enumerate(pairwise(widths), start=1):
         deviation = sigma_w / np.sqrt(into)
         seen = inputs.shape[-1] if l == 1 else into
+        W: np.ndarray | Deferred
         if l == network.depth or seen <= samples:
-            W = deviation * rng.standard_normal((count, seen, out))
+            W = rng.standard_normal((count, seen, out))
+            W *= deviation
         else:
             W = Deferred((count, seen, out), deviation, streams[l - 1])
         b = sigma_b * rng.standard_normal((count, out))
@@ -164,19 +166,19 @@ def draw_runs(
 
 
 def rotated_inputs(
-    network: Network, width: int, samples: int, count: int, rng: np.random.Generator
+    network: Network, dimension: int, samples: int, count: int, rng: np.random.Generator
 ) -> np.ndarray:
     r"""Inputs (count, N, min(N, M_0)) with the law of the Gram matrix of ``draw_inputs``.
 
-    Where :math:`M_0 \ge N` a rotation makes them triangular: row t, counted from 0, has
-    :math:`\chi_{M_0 - t}` on the diagonal and standard normal numbers before it.
+    Where :math:`M_0 \ge N`, M_0 the ``dimension``, a rotation makes independent inputs triangular:
+    row t, counted from 0, has :math:`\chi_{M_0 - t}` on the diagonal and standard normal numbers
+    before it.
 
     Source: Bartlett, Proc. R. Soc. Edinburgh 1933.
     """
-    into = network.widths(width)[0]
-    if into < samples:
-        return draw_inputs(network, width, samples, count, rng)
+    if dimension < samples:
+        return with_overlaps(network, rng.standard_normal((count, samples, dimension)))
     inputs = np.tril(rng.standard_normal((count, samples, samples)), -1)
     t = np.arange(samples)
-    inputs[:, t, t] = np.sqrt(rng.chisquare(into - t, (count, samples)))
+    inputs[:, t, t] = np.sqrt(rng.chisquare(dimension - t, (count, samples)))
     return with_overlaps(network, inputs)

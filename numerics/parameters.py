@@ -124,7 +124,9 @@ class Affine:
     centred: bool = False
 
     def __call__(self, h: np.ndarray) -> np.ndarray:
-        return h @ self.W + self.b[:, None, :]
+        u: np.ndarray = h @ self.W
+        u += self.b[:, None, :]
+        return u
 
     def features(self, h: np.ndarray) -> np.ndarray:
         """What the weights of every unit see of h."""
