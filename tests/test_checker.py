@@ -255,7 +255,7 @@ def test_forgotten_bias_gradients_do_not_matter_in_the_limit(monkeypatch):
 
     one, other = (p(SMALL, 64, 10).K.K2 for p in (without, predict))
     assert 0.02 < other / one - 1 < 0.2
-    monkeypatch.setattr("derivations.evidence.predict", without)
+    monkeypatch.setattr("derivations.questions.predict", without)
     rows = check(UNNORMALIZED, SMALL, samples=10, precision=PRECISION)
     assert {row.verdict for row in rows} == {Verdict.AGREES}
 

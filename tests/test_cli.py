@@ -617,7 +617,7 @@ def test_meaningless_command_is_refused_in_one_line_before_anything_is_measured(
     def observe(*arguments):
         pytest.fail("a network was measured")
 
-    monkeypatch.setattr("derivations.evidence.observe", observe)
+    monkeypatch.setattr("derivations.groups.observe", observe)
     arguments, *parts = case
     refused(run(*arguments), *parts)
 
@@ -637,7 +637,7 @@ def test_meaningless_check_is_refused_in_one_line_before_anything_is_measured(
     def observe(*arguments):
         pytest.fail("a network was measured")
 
-    monkeypatch.setattr("derivations.evidence.observe", observe)
+    monkeypatch.setattr("derivations.groups.observe", observe)
     fields, samples, *parts = case
     path = net(**fields)
     refused(run("check", "unnormalized", "--network", path, "--samples", samples), *parts)

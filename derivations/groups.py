@@ -1,0 +1,123 @@
+"""Groups: questions that share networks, and the measurements of these networks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from derivations.questions import Question
+from numerics.ensemble import block_size, observe
+from numerics.extrapolation import Extrapolation, extrapolate
+from numerics.plan import Design, pooled_c
+from theory.architecture import Network, OutOfRegime
+
+OUTPUTS = "linear_outputs"
+
+OVERWHELMING = 20
+"""Standard errors between claim and pilot beyond which more networks cannot change the verdict: no
+level that a run can declare reaches that far, so they would only cost time."""
+
+
+@dataclass
+class Group:
+    """Questions that share the same networks, and what was measured of them.
+
+    ``c`` is each question's fluctuation, fixed by the pilot.
+    """
+
+    network: Network
+    samples: int
+    design: Design
+    questions: list[Question] = field(default_factory=list)
+    c: dict[Question, float] = field(default_factory=dict)
+    values: dict[tuple[int, int], dict[str, np.ndarray]] = field(default_factory=dict)
+
+    def jobs(self, counts: Sequence[int]) -> list[tuple[Group, int, int]]:
+        """Blocks not measured yet, for this many networks at each width."""
+        return [
+            (self, width, block)
+            for width, count in zip(self.design.widths, counts, strict=True)
+            for block in range(math.ceil(count / block_size(width)))
+            if (width, block) not in self.values
+        ]
+
+    @property
+    def conditional(self) -> bool:
+        """Whether a prediction needs the outputs of each network."""
+        return any(question.row.given_outputs for question in self.questions)
+
+    def measure(self, width: int, block: int) -> None:
+        names = {question.observable for question in self.questions}
+        names |= {OUTPUTS} if self.conditional else set()
+        observables = tuple(sorted(names))
+        self.values[width, block] = observe(self.network, width, self.samples, block, observables)
+
+    def gathered(self, name: str, width: int) -> np.ndarray:
+        """All measured values at this width, in the order of the blocks."""
+        blocks = sorted(block for at, block in self.values if at == width)
+        return np.concatenate([self.values[width, block][name] for block in blocks])
+
+    def summary(self, question: Question) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Counts, means and variances of one row at every width."""
+        rows = [
+            question.ratio(
+                width,
+                self.gathered(question.observable, width),
+                self.gathered(OUTPUTS, width) if question.row.given_outputs else None,
+            )
+            for width in self.design.widths
+        ]
+        return (
+            np.array([len(row) for row in rows]),
+            np.array([row.mean() for row in rows]),
+            np.array([row.var(ddof=1) for row in rows]),
+        )
+
+    def fit(self, question: Question) -> Extrapolation:
+        """The limit of one row, from everything measured so far."""
+        counts, means, variances = self.summary(question)
+        return extrapolate(
+            self.design.widths, counts, means, variances, self.c[question], question.corrections
+        )
+
+    def settle(self) -> dict[Question, str]:
+        """Fix the fluctuations by what is measured; leave out questions that it cannot answer."""
+        outside = {}
+        for question in tuple(self.questions):
+            try:
+                variances = self.summary(question)[2]
+            except OutOfRegime as problem:
+                outside[question] = str(problem)
+                self.questions.remove(question)
+                continue
+            self.c[question] = float(pooled_c(self.design.widths, variances))
+        return outside
+
+    def undecided_by_pilot(self) -> dict[Question, float]:
+        """The fluctuations of the questions to which more networks can matter."""
+        return {
+            question: c
+            for question, c in self.c.items()
+            if abs(self.fit(question).z) < OVERWHELMING
+        }
+
+    def seconds(self, jobs: Iterable[tuple[Group, int, int]]) -> float:
+        """Time of further blocks on one core, from that of the pilot's."""
+        per_block = {
+            width: np.median(self.gathered("seconds", width)) for width in self.design.widths
+        }
+        return float(sum(per_block[width] for group, width, _ in jobs if group is self))
+
+
+def grouped(questions: Iterable[Question], precision: float) -> dict[Any, Group]:
+    """Questions with equal keys together, with the widths for this precision."""
+    groups: dict[Any, Group] = {}
+    for question in questions:
+        linear, samples, _ = question.key
+        design = question.approach.design(precision).scaled(linear.depth)
+        groups.setdefault(question.key, Group(linear, samples, design)).questions.append(question)
+    return groups

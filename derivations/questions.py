@@ -1,0 +1,204 @@
+"""Questions: rows of theorems on networks, and what is said of each when a run has judged it.
+
+A row is a quantity of one theorem on one network with N samples, in units of its prediction at the
+finite N and M used, so that the claim is always "tends to 1".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from derivations.approach import Approach
+from derivations.theorem import Case, Row, Terms, Theorem
+from numerics.ensemble import SEED_BASE, check_size
+from numerics.extrapolation import Corrections
+from numerics.plan import Design
+from numerics.verdict import Verdict
+from theory.architecture import DescriptionError, GroupNorm, Network, OutOfRegime
+from theory.meanfield import Kernel
+from theory.prediction import Prediction, predict, unmapped
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One row of a run, with everything that its verdict rests on.
+
+    ``measured`` is the extrapolated ratio to the prediction (an error of kappa_2 in units of
+    abs(kappa_2) + kappa_1/N), ``predicted`` the limit itself: K in units of alpha M, the mean
+    eigenvalue in units of C alpha M/P. ``seeds`` are the networks at each of ``widths``.
+    """
+
+    id: str
+    network: Network
+    quantity: str
+    samples: int
+    verdict: Verdict
+    z: float | None = None
+    p: float | None = None
+    alpha_row: float | None = None
+    chi2_dof: float | None = None
+    measured: float | None = None
+    standard_error: float | None = None
+    tau: float | None = None
+    nu: float | None = None
+    predicted: float | None = None
+    unit: float | None = None
+    detectable: float | None = None
+    delta: float | None = None
+    powers: tuple[float, ...] = ()
+    widths: tuple[int, ...] = ()
+    seeds: tuple[int, ...] = ()
+    seed_base: int = SEED_BASE
+    reason: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain | {"network": str(self.network), "verdict": str(self.verdict)}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A row to be judged: theorem, quantity, network, samples."""
+
+    theorem: Theorem
+    row: Row
+    network: Network
+    samples: int
+
+    def ratio(self, width: int, values: np.ndarray, outputs: np.ndarray | None) -> np.ndarray:
+        """Measured values at this width in units of the prediction there.
+
+        ``outputs`` (n, C, N): those of each network, for a prediction that is conditional on them.
+        """
+        prediction = predict(unmapped(self.network), width, self.samples)
+        if self.row.given_outputs is not None and outputs is not None:
+            return self._given_outputs(prediction, values, outputs)
+        predicted, unit = self._value(prediction, prediction.K)
+        return 1 + (values - predicted) / unit
+
+    def _given_outputs(
+        self, prediction: Prediction, values: np.ndarray, outputs: np.ndarray
+    ) -> np.ndarray:
+        assert self.row.given_outputs is not None
+        terms = self._terms(prediction, prediction.K)
+        predicted = [self.row.given_outputs(terms, one) for one in outputs]
+        if None in predicted:
+            raise OutOfRegime(
+                f"{predicted.count(None)} of {len(predicted)} networks have no eigenvalue above "
+                "the bulk for their outputs"
+            )
+        return values / np.array(predicted, dtype=float)
+
+    def limit(self, width: int) -> tuple[float, float]:
+        """The leading order of the prediction, and the unit of its error; any width will do."""
+        prediction = predict(unmapped(self.network), width, self.samples)
+        return self._value(prediction, prediction.kappa_leading)
+
+    def _value(self, prediction: Prediction, kernel: Kernel) -> tuple[float, float]:
+        terms = self._terms(prediction, kernel)
+        if self.row.given_outputs is not None:
+            return 1.0, 1.0
+        predicted = float(self.row.value(terms))
+        return predicted, predicted if self.row.unit is None else float(self.row.unit(terms))
+
+    def _terms(self, prediction: Prediction, kernel: Kernel) -> Terms:
+        order = prediction.order_parameters
+        K = prediction.part(self.row.group) if self.row.group else kernel
+        return Terms(K, order.q_gap[-1], self.samples, self.network.batch(self.samples), order)
+
+    @property
+    def observable(self) -> str:
+        """The name under which the row's measurement is taken and kept."""
+        return f"{self.row.group}.{self.row.observable}" if self.row.group else self.row.observable
+
+    @property
+    def approach(self) -> Approach:
+        """The row's approach to its limit, on this network."""
+        layers = self.network.layers or ()
+        groups = [scheme.groups for scheme in layers if isinstance(scheme, GroupNorm)]
+        return self.row.approach.in_groups(max(groups, default=1))
+
+    @property
+    def key(self) -> tuple[Network, int, Design]:
+        """Questions with equal keys share their networks."""
+        return unmapped(self.network), self.samples, self.approach.coarse
+
+    @property
+    def corrections(self) -> Corrections:
+        return self.approach.corrections(self.network.depth, self.samples)
+
+
+def questions(
+    theorems: Sequence[Theorem],
+    network: Network | None,
+    samples: int | None,
+    everything: bool,
+) -> list[Question]:
+    """The rows of these theorems, on their own networks or on the one given.
+
+    Raises ``DescriptionError`` for what cannot be measured, before anything is.
+    """
+    for one in theorems:
+        if not one.rows:
+            raise DescriptionError(
+                f"{one.id} is a theorem on integrals: it is proved (derive {one.id}), not measured"
+            )
+    found = [
+        Question(one, one.row(quantity), case.network, case.samples)
+        for one in theorems
+        for case in _cases(one, network, samples, everything)
+        for quantity in case.quantities
+    ]
+    for question in found:
+        _validate(question)
+    return found
+
+
+def violated(question: Question) -> str | None:
+    """Why the theorem does not apply here, or None."""
+    if question.approach.one_output and question.network.outputs > 1:
+        return f"the {question.row.quantity} is judged for one output, C = 1"
+    try:
+        question.theorem.requires(question.network, question.samples)
+    except OutOfRegime as problem:
+        return str(problem)
+    return None
+
+
+def out_of_regime(question: Question, reason: str) -> Judged:
+    """The row of a question that has no answer."""
+    return Judged(
+        question.theorem.id,
+        question.network,
+        question.row.quantity,
+        question.samples,
+        Verdict.OUT_OF_REGIME,
+        reason=reason,
+    )
+
+
+def _cases(
+    one: Theorem, network: Network | None, samples: int | None, everything: bool
+) -> list[Case]:
+    if network is None:
+        return [case for case in one.cases if case.default or everything]
+    own = one.cases[0].network
+    mapped = network if network.last.kind == own.last.kind else replace(network, last=own.last)
+    if own.loss != mapped.loss:
+        mapped = replace(mapped, loss=own.loss)
+    usual = {quantity: case.samples for case in reversed(one.cases) for quantity in case.quantities}
+    return [
+        Case(mapped, usual[row.quantity] if samples is None else samples, (row.quantity,))
+        for row in one.rows
+    ]
+
+
+def _validate(question: Question) -> None:
+    """Refuse a meaningless question before anything is measured."""
+    width = question.approach.coarse.scaled(question.network.depth).widths[-1]
+    check_size(question.network, width, question.samples)
+    predict(unmapped(question.network), width, question.samples)
