@@ -83,6 +83,12 @@ def _parser() -> Parser:
     sub.add_argument(
         "--precision", type=float, metavar="DELTA", help="relative error a verdict excludes: 0.02"
     )
+    sub.add_argument(
+        "--alpha", type=float, metavar="P", help="probability that a run refutes a truth: 0.001"
+    )
+    sub.add_argument(
+        "--power", type=float, metavar="P", help="probability that an error of DELTA is found: 0.9"
+    )
     sub.add_argument("--network", metavar="FILE", help="judge on this network (TOML)")
     sub.add_argument("--samples", type=int, metavar="N", help="with --network: samples")
     sub.add_argument("--json", action="store_true")
@@ -151,12 +157,12 @@ def check(options: argparse.Namespace) -> int:
     from derivations.terminal import verdicts
     from theory.network_file import read_network
 
+    given = {name: getattr(options, name) for name in ("precision", "alpha", "power", "samples")}
     rows = evidence.check(
         options.ids or None,
         read_network(options.network) if options.network else None,
         everything=options.all,
-        precision=evidence.DELTA if options.precision is None else options.precision,
-        samples=options.samples,
+        **{name: value for name, value in given.items() if value is not None},
         say=_say,
     )
     if options.json:
@@ -164,8 +170,9 @@ def check(options: argparse.Namespace) -> int:
     else:
         print(verdicts(rows))
     for row in rows:
-        if row.reason is not None:
-            _say(f"{row.id}, {row.network}: {row.reason}")
+        for text in (row.reason, row.note):
+            if text is not None:
+                _say(f"{row.id}, {row.network}, {row.quantity}: {text}")
     return evidence.exit_status(rows)
 
 

@@ -1,7 +1,8 @@
 """Evidence: measures the networks that a run needs, and judges its rows.
 
 A pilot of variances fixes widths and numbers of networks once; then everything is measured,
-extrapolated, and judged under one error rate for the whole run.
+extrapolated, and judged under one error rate for the whole run. Rows left undecided get one
+extension, declared beforehand in ``numerics.looks``.
 """
 
 from __future__ import annotations
@@ -9,27 +10,29 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
 from derivations.catalogue import THEOREMS, theorem
-from derivations.groups import Group, grouped
-from derivations.questions import Judged, Question, out_of_regime, questions, violated
+from derivations.declared import ALPHA, DELTA, POWER, Declared
+from derivations.groups import Group, Key, grouped
+from derivations.questions import Judged, Question, questions, violated
 from derivations.theorem import Theorem
 from numerics.ensemble import block_size, over_blocks
 from numerics.extrapolation import Extrapolation
+from numerics.looks import EXTENSION, levels, planned_level
 from numerics.plan import Plan, Unreachable, explicit_seconds, plan
-from numerics.verdict import TAIL, Verdict, decide, detectable, holm
+from numerics.verdict import Verdict, decide, detectable
 from theory.architecture import DescriptionError, Network, OutOfRegime
 
-ALPHA = 1e-3
-"""Probability that a run over true theorems refutes one of them."""
-
-DELTA = 0.02
-"""Relative error that a verdict excludes, unless its row approaches the limit too slowly for it."""
-
-POWER = 0.9
 PILOT = 32
+"""Networks at each width of a pilot, at least."""
+
+HEAVY = 10
+"""Excess kurtosis of one network beyond which a note warns of heavy tails: the level of a test on
+means of such networks is less sure than its number of degrees of freedom says."""
+
+Say = Callable[[str], None]
 
 
 def check(
@@ -41,7 +44,7 @@ def check(
     samples: int | None = None,
     alpha: float = ALPHA,
     power: float = POWER,
-    say: Callable[[str], None] | None = None,
+    say: Say | None = None,
 ) -> list[Judged]:
     """Judge theorems against random networks.
 
@@ -55,8 +58,7 @@ def check(
 
     Raises ``DescriptionError`` for an unknown theorem or meaningless numbers.
     """
-    if not 0 < precision < 1:
-        raise DescriptionError(f"precision must lie between 0 and 1, {precision} given")
+    declared = Declared(alpha, precision, power)
     if samples is not None and network is None:
         raise DescriptionError("--samples needs --network: the theorems' own cases have theirs")
     wanted = THEOREMS if ids is None else [ids] if isinstance(ids, str | Theorem) else ids
@@ -65,15 +67,14 @@ def check(
     outside = {q: reason for q in asked if (reason := violated(q)) is not None}
     judged = [question for question in asked if question not in outside]
     groups = grouped(judged, precision)
-    level = TAIL * alpha / max(1, len(judged))
-    outside |= _measure(list(groups.values()), precision, level, power, say)
-    fits, unfit = _fits(groups, [question for question in judged if question not in outside])
-    outside |= unfit
-    decided = _decide(groups, fits, precision, alpha, power)
-    return [
-        out_of_regime(question, outside[question]) if question in outside else decided[question]
-        for question in asked
-    ]
+    outside |= _measure(list(groups.values()), declared, len(judged), say)
+    rows = {question: _out_of_regime(question, why, declared) for question, why in outside.items()}
+    rows |= _look(1, groups, [question for question in judged if question not in rows], declared)
+    open_ = [question for question in judged if rows[question].verdict is Verdict.UNDECIDED]
+    if open_:
+        _extend(groups, open_, say)
+        rows |= _look(2, groups, open_, declared)
+    return [rows[question] for question in asked]
 
 
 def exit_status(rows: Iterable[Judged]) -> int:
@@ -85,31 +86,20 @@ def exit_status(rows: Iterable[Judged]) -> int:
 
 
 def _measure(
-    groups: list[Group],
-    precision: float,
-    level: float,
-    power: float,
-    say: Callable[[str], None] | None,
+    groups: list[Group], declared: Declared, rows: int, say: Say | None
 ) -> dict[Question, str]:
     """The pilot and then the networks that it asks for; why a question has no answer."""
-
-    def run(jobs: list[tuple[Group, int, int]], label: str) -> None:
-        over_blocks(Group.measure, jobs, label, progress=say is not None and sys.stderr.isatty())
-
     if say is not None:
-        guessed = [_largest(group, _usual(group), precision, level, power) for group in groups]
+        guessed = [_largest(group, _usual(group), declared, rows) for group in groups]
         seconds = sum(chosen.seconds for chosen in guessed if chosen is not None) / _cores()
         say(f"a run like this takes about {seconds:.0f} s")
-    run(
-        [job for group in groups for job in group.jobs([PILOT] * len(group.design.widths))], "pilot"
-    )
+    pilots = [(group, [PILOT] * len(group.design.widths)) for group in groups]
+    _run([job for group, counts in pilots for job in group.jobs(counts)], "pilot", say)
     outside: dict[Question, str] = {}
     for group in groups:
         outside |= group.settle()
     groups = [group for group in groups if group.questions]
-    planned = [
-        _largest(group, group.undecided_by_pilot(), precision, level, power) for group in groups
-    ]
+    planned = [_largest(group, group.undecided_by_pilot(), declared, rows) for group in groups]
     jobs = [
         job
         for group, chosen in zip(groups, planned, strict=True)
@@ -120,8 +110,29 @@ def _measure(
         seconds = sum(group.seconds(jobs) for group in groups) / _cores()
         networks = sum(sum(chosen.counts) for chosen in planned if chosen is not None)
         say(f"{networks} networks planned, estimated time {seconds:.0f} s")
-    run(jobs, "networks")
+    _run(jobs, "networks", say)
     return outside
+
+
+def _extend(groups: dict[Key, Group], undecided: list[Question], say: Say | None) -> None:
+    """The one extension of a run: more networks for the rows that look 1 left undecided."""
+    extended = [groups[key] for key in dict.fromkeys(question.key for question in undecided)]
+    jobs = [
+        job
+        for group in extended
+        for job in group.jobs([EXTENSION * count for count in group.counts])
+    ]
+    if say is not None:
+        seconds = sum(group.seconds(jobs) for group in extended) / _cores()
+        say(
+            f"second look at undecided rows: {len(undecided)}, networks once more for them, "
+            f"estimated time {seconds:.0f} s"
+        )
+    _run(jobs, "second look", say)
+
+
+def _run(jobs: list[tuple[Group, int, int]], label: str, say: Say | None) -> None:
+    over_blocks(Group.measure, jobs, label, progress=say is not None and sys.stderr.isatty())
 
 
 def _cores() -> int:
@@ -133,18 +144,16 @@ def _usual(group: Group) -> dict[Question, float]:
     return {question: question.approach.usual for question in group.questions}
 
 
-def _largest(
-    group: Group, c: dict[Question, float], precision: float, level: float, power: float
-) -> Plan | None:
+def _largest(group: Group, c: dict[Question, float], declared: Declared, rows: int) -> Plan | None:
     """The plan of the row that needs most, for the rows in ``c``; all rows of the group use it."""
     plans = []
     for question, fluctuation in c.items():
         try:
             chosen = plan(
                 fluctuation,
-                delta=question.approach.attainable(precision),
-                alpha=level,
-                power=power,
+                delta=question.approach.attainable(declared.precision),
+                alpha=planned_level(declared.alpha, rows),
+                power=declared.power,
                 corrections=question.corrections,
                 design=group.design,
                 pilot=PILOT,
@@ -157,52 +166,38 @@ def _largest(
     return max(plans, key=lambda chosen: chosen.seconds, default=None)
 
 
-def _fits(
-    groups: dict[Any, Group], questions: list[Question]
-) -> tuple[dict[Question, Extrapolation], dict[Question, str]]:
-    """The limits, and why a question has none."""
-    fits, outside = {}, {}
-    for question in questions:
+def _look(
+    number: int, groups: dict[Key, Group], asked: list[Question], declared: Declared
+) -> dict[Question, Judged]:
+    """Judge these rows on all their networks so far."""
+    rows, fits = {}, {}
+    for question in asked:
         try:
             fits[question] = groups[question.key].fit(question)
         except OutOfRegime as problem:
-            outside[question] = str(problem)
-    return fits, outside
-
-
-def _decide(
-    groups: dict[Any, Group],
-    fits: dict[Question, Extrapolation],
-    precision: float,
-    alpha: float,
-    power: float,
-) -> dict[Question, Judged]:
-    if not fits:
-        return {}
-    levels = holm([float(fit.p) for fit in fits.values()], alpha)
-    return {
-        question: _judge(groups[question.key], question, fit, float(level), precision, power)
-        for (question, fit), level in zip(fits.items(), levels, strict=True)
-    }
+            rows[question] = _out_of_regime(question, str(problem), declared)
+    if fits:
+        found = levels([float(fit.p) for fit in fits.values()], declared.alpha, number)
+        for (question, fit), level in zip(fits.items(), found, strict=True):
+            row = _judge(groups[question.key], question, fit, float(level), declared)
+            rows[question] = replace(row, look=number)
+    return rows
 
 
 def _judge(
-    group: Group,
-    question: Question,
-    fit: Extrapolation,
-    level: float,
-    precision: float,
-    power: float,
+    group: Group, question: Question, fit: Extrapolation, level: float, declared: Declared
 ) -> Judged:
-    delta = question.approach.attainable(precision)
-    counts = [len(group.gathered(question.observable, width)) for width in group.design.widths]
+    delta = question.approach.attainable(declared.precision)
     predicted, unit = question.limit(group.design.widths[-1])
+    kurtosis = group.kurtosis[question]
     return Judged(
         id=question.theorem.id,
         network=question.network,
         quantity=question.row.quantity,
         samples=question.samples,
         verdict=decide(fit, level, delta),
+        alpha=declared.alpha,
+        power=declared.power,
         z=float(fit.z),
         p=float(fit.p),
         alpha_row=level,
@@ -213,9 +208,27 @@ def _judge(
         nu=float(fit.nu),
         predicted=predicted,
         unit=unit,
-        detectable=float(detectable(fit, level, power)),
+        detectable=float(detectable(fit, level, declared.power)),
         delta=delta,
         powers=question.corrections.powers,
         widths=group.design.widths,
-        seeds=tuple(int(count) for count in counts),
+        seeds=group.counts,
+        excess_kurtosis=kurtosis,
+        note=f"heavy tails: excess kurtosis {kurtosis:.0f} in the pilot"
+        if kurtosis > HEAVY
+        else None,
+    )
+
+
+def _out_of_regime(question: Question, reason: str, declared: Declared) -> Judged:
+    return Judged(
+        id=question.theorem.id,
+        network=question.network,
+        quantity=question.row.quantity,
+        samples=question.samples,
+        verdict=Verdict.OUT_OF_REGIME,
+        alpha=declared.alpha,
+        power=declared.power,
+        delta=question.approach.attainable(declared.precision),
+        reason=reason,
     )

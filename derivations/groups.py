@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from derivations.questions import Question
 from numerics.ensemble import block_size, observe
 from numerics.extrapolation import Extrapolation, extrapolate
-from numerics.plan import Design, pooled_c
+from numerics.plan import Design, excess_kurtosis, pooled_c
 from theory.architecture import Network, OutOfRegime
+
+Key = tuple[Network, int, Design]
+"""What questions that share networks have in common."""
 
 OUTPUTS = "linear_outputs"
 
@@ -26,7 +28,8 @@ level that a run can declare reaches that far, so they would only cost time."""
 class Group:
     """Questions that share the same networks, and what was measured of them.
 
-    ``c`` is each question's fluctuation, fixed by the pilot.
+    ``c`` is each question's fluctuation and ``kurtosis`` the weight of its tails, both of one
+    network and fixed by the pilot.
     """
 
     network: Network
@@ -34,6 +37,7 @@ class Group:
     design: Design
     questions: list[Question] = field(default_factory=list)
     c: dict[Question, float] = field(default_factory=dict)
+    kurtosis: dict[Question, float] = field(default_factory=dict)
     values: dict[tuple[int, int], dict[str, np.ndarray]] = field(default_factory=dict)
 
     def jobs(self, counts: Sequence[int]) -> list[tuple[Group, int, int]]:
@@ -61,9 +65,16 @@ class Group:
         blocks = sorted(block for at, block in self.values if at == width)
         return np.concatenate([self.values[width, block][name] for block in blocks])
 
-    def summary(self, question: Question) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Counts, means and variances of one row at every width."""
-        rows = [
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Networks measured at each width."""
+        blocks = [sum(at == width for at, _ in self.values) for width in self.design.widths]
+        sizes = map(block_size, self.design.widths)
+        return tuple(number * size for number, size in zip(blocks, sizes, strict=True))
+
+    def ratios(self, question: Question) -> list[np.ndarray]:
+        """One row of every network measured, at every width."""
+        return [
             question.ratio(
                 width,
                 self.gathered(question.observable, width),
@@ -71,17 +82,17 @@ class Group:
             )
             for width in self.design.widths
         ]
-        return (
-            np.array([len(row) for row in rows]),
-            np.array([row.mean() for row in rows]),
-            np.array([row.var(ddof=1) for row in rows]),
-        )
 
     def fit(self, question: Question) -> Extrapolation:
         """The limit of one row, from everything measured so far."""
-        counts, means, variances = self.summary(question)
+        rows = self.ratios(question)
         return extrapolate(
-            self.design.widths, counts, means, variances, self.c[question], question.corrections
+            self.design.widths,
+            [len(row) for row in rows],
+            [row.mean() for row in rows],
+            _variances(rows),
+            self.c[question],
+            question.corrections,
         )
 
     def settle(self) -> dict[Question, str]:
@@ -89,12 +100,13 @@ class Group:
         outside = {}
         for question in tuple(self.questions):
             try:
-                variances = self.summary(question)[2]
+                rows = self.ratios(question)
             except OutOfRegime as problem:
                 outside[question] = str(problem)
                 self.questions.remove(question)
                 continue
-            self.c[question] = float(pooled_c(self.design.widths, variances))
+            self.c[question] = float(pooled_c(self.design.widths, _variances(rows)))
+            self.kurtosis[question] = excess_kurtosis(rows)
         return outside
 
     def undecided_by_pilot(self) -> dict[Question, float]:
@@ -113,9 +125,13 @@ class Group:
         return float(sum(per_block[width] for group, width, _ in jobs if group is self))
 
 
-def grouped(questions: Iterable[Question], precision: float) -> dict[Any, Group]:
+def _variances(rows: list[np.ndarray]) -> list[float]:
+    return [float(row.var(ddof=1)) for row in rows]
+
+
+def grouped(questions: Iterable[Question], precision: float) -> dict[Key, Group]:
     """Questions with equal keys together, with the widths for this precision."""
-    groups: dict[Any, Group] = {}
+    groups: dict[Key, Group] = {}
     for question in questions:
         linear, samples, _ = question.key
         design = question.approach.design(precision).scaled(linear.depth)

@@ -30,6 +30,9 @@ class Judged:
     ``measured`` is the extrapolated ratio to the prediction (an error of kappa_2 in units of
     abs(kappa_2) + kappa_1/N), ``predicted`` the limit itself: K in units of alpha M, the mean
     eigenvalue in units of C alpha M/P. ``seeds`` are the networks at each of ``widths``.
+    ``alpha`` (of the run), ``power`` and ``delta`` are what was declared; ``look`` is the one, 1 or
+    2, at which the row got its verdict by a test at level ``alpha_row``. ``excess_kurtosis`` is
+    that of one network in the pilot; ``note`` warns where it is large.
     """
 
     id: str
@@ -37,6 +40,9 @@ class Judged:
     quantity: str
     samples: int
     verdict: Verdict
+    alpha: float | None = None
+    power: float | None = None
+    look: int | None = None
     z: float | None = None
     p: float | None = None
     alpha_row: float | None = None
@@ -53,7 +59,9 @@ class Judged:
     widths: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
     seed_base: int = SEED_BASE
+    excess_kurtosis: float | None = None
     reason: str | None = None
+    note: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
@@ -167,18 +175,6 @@ def violated(question: Question) -> str | None:
     except OutOfRegime as problem:
         return str(problem)
     return None
-
-
-def out_of_regime(question: Question, reason: str) -> Judged:
-    """The row of a question that has no answer."""
-    return Judged(
-        question.theorem.id,
-        question.network,
-        question.row.quantity,
-        question.samples,
-        Verdict.OUT_OF_REGIME,
-        reason=reason,
-    )
 
 
 def _cases(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def verdicts(rows: Sequence[Judged]) -> str:
     """The rows of a run, for the terminal: measured values in units of the prediction."""
-    return tabulate(
+    table = tabulate(
         [
             (
                 row.id,
@@ -24,7 +24,10 @@ def verdicts(rows: Sequence[Judged]) -> str:
                 row.predicted,
                 shorthand(row.measured, row.standard_error),
                 row.z,
+                row.alpha_row,
                 row.detectable,
+                row.delta,
+                row.look,
                 str(row.verdict),
             )
             for row in rows
@@ -37,12 +40,22 @@ def verdicts(rows: Sequence[Judged]) -> str:
             "predicted",
             "measured/predicted",
             "z",
+            "level",
             "detectable",
+            "delta",
+            "look",
             "verdict",
         ),
-        floatfmt=("", "", "", "", ".5g", "", ".2f", ".4f", ""),
+        floatfmt=("", "", "", "", ".5g", "", ".2f", ".1e", ".4f", "g", "", ""),
         disable_numparse=[5],
     )
+    if not rows:
+        return table
+    declared = (
+        f"alpha = {rows[0].alpha:g} for the whole run, power = {rows[0].power:g} at delta; "
+        "each row is tested at its level"
+    )
+    return f"{table}\n\n{declared}"
 
 
 def statistics(values: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ The promise: a bias of size delta is found with the given power by a test at the
 Widths and numbers are fixed once, from the variances of a pilot, before any mean is judged.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -116,6 +116,29 @@ def pooled_c(widths: ArrayLike, variances: ArrayLike) -> np.ndarray:
                 f"zero means that all networks are the same or that nothing in them is random."
             )
     return np.sqrt((widths * variances).mean(axis=-1))
+
+
+def excess_kurtosis(networks: Sequence[np.ndarray]) -> float:
+    r"""Excess kurtosis of one network, pooled over widths; 0 for Gaussian networks.
+
+    .. math:: \frac{\sum_i \sum_k (y_{ik} - \bar y_i)^4/\hat\sigma_i^4}{\sum_i n_i} - 3,
+              \qquad \hat\sigma_i^2 = \frac{1}{n_i} \sum_k (y_{ik} - \bar y_i)^2
+
+    ``networks``: for each width i the values y_ik of its n_i networks. ValueError where those of a
+    width are all the same.
+
+    >>> round(excess_kurtosis([np.array([-1.0, 1.0]), np.array([0.0, 2.0])]), 12)
+    -2.0
+    """
+    centred = [np.asarray(values, float) - np.mean(values) for values in networks]
+    squares = [float(np.mean(values**2)) for values in centred]
+    if not all(square > 0 for square in squares):
+        raise ValueError("A kurtosis needs networks that differ, got the same number from all.")
+    fourth = sum(
+        float(np.sum(values**4)) / square**2
+        for values, square in zip(centred, squares, strict=True)
+    )
+    return fourth / sum(map(len, centred)) - 3
 
 
 def explicit_seconds(width: ArrayLike, depth: int = 3) -> np.ndarray:

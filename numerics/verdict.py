@@ -15,8 +15,9 @@ TAIL = 0.7
 """Part of a level at which a row is tested: around 2e-5 the tails of t on means of measured,
 slightly skew networks are 1.1 to 2.2 times too heavy."""
 
-CONFIDENCE = 0.95
-"""Confidence with which AGREES excludes a theory that is wrong by delta."""
+CONFIDENCE = 0.975
+"""Confidence with which AGREES at one look excludes a theory that is wrong by delta. A run looks
+twice at most, so that its verdicts exclude it at 95 %."""
 
 
 class Verdict(StrEnum):
@@ -66,25 +67,27 @@ def holm(p_values: ArrayLike, alpha: float) -> np.ndarray:
     return levels
 
 
-def refuted(extrapolation: Extrapolation, alpha_row: float) -> np.ndarray:
+def refuted(extrapolation: Extrapolation, alpha_row: ArrayLike) -> np.ndarray:
     r"""Whether the limit differs from 1 at level alpha_row while the fit is good.
 
     .. math:: p < \alpha_{\text{row}} \quad\text{and}\quad p_{\text{fit}} > 10^{-3}
 
-    Shape of theta. ValueError unless 0 < alpha_row < 1.
+    Shape of theta; alpha_row is one number or one for each row. ValueError unless
+    0 < alpha_row < 1.
     """
     _require_probability("alpha_row", alpha_row)
     return (extrapolation.p < alpha_row) & (extrapolation.fit_p > GOOD_FIT)
 
 
-def agrees(extrapolation: Extrapolation, alpha_row: float, delta: float) -> np.ndarray:
-    r"""Whether the limit is 1 within the resolution delta, at 95 % confidence.
+def agrees(extrapolation: Extrapolation, alpha_row: ArrayLike, delta: float) -> np.ndarray:
+    r"""Whether the limit is 1 within the resolution delta, at 97.5 % confidence.
 
     .. math:: p \ge \alpha_{\text{row}} \quad\text{and}\quad p_{\text{fit}} > 10^{-3}
-              \quad\text{and}\quad |\theta - 1| + t_{0.95, \nu}\,\mathrm{SE} \le \delta
+              \quad\text{and}\quad |\theta - 1| + t_{0.975, \nu}\,\mathrm{SE} \le \delta
 
-    A theory wrong by delta or more passes with probability 5 % at most: a wide error bar never
-    agrees. Shape of theta. ValueError unless 0 < alpha_row < 1 and delta > 0.
+    A theory wrong by delta or more passes one look with probability 2.5 % at most: a wide error
+    bar never agrees. Shape of theta; alpha_row is one number or one for each row. ValueError
+    unless 0 < alpha_row < 1 and delta > 0.
     """
     _require_probability("alpha_row", alpha_row)
     _require_resolution(delta)
@@ -141,9 +144,9 @@ def detectable(uncertainty: Uncertainty, alpha_row: float, power: float = 0.9) -
     return quantiles * uncertainty.standard_error
 
 
-def _require_probability(name: str, value: float) -> None:
-    if not 0 < value < 1:
-        raise ValueError(f"{name} must lie strictly between 0 and 1, got {value}.")
+def _require_probability(name: str, value: ArrayLike) -> None:
+    if not np.all((np.asarray(value) > 0) & (np.asarray(value) < 1)):
+        raise ValueError(f"{name} must lie strictly between 0 and 1, got {np.asarray(value)}.")
 
 
 def _require_resolution(delta: float) -> None:

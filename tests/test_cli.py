@@ -54,6 +54,9 @@ JUDGED = {
     "verdict": str,
     "z": float,
     "p": float,
+    "alpha": float,
+    "power": float,
+    "look": int,
     "alpha_row": float,
     "chi2_dof": float,
     "measured": float,
@@ -607,6 +610,10 @@ def test_memory_that_is_said_holds_the_weights(run, net):
         "precision negative": (["check", "--precision", -0.1], "precision", "-0.1"),
         "precision nan": (["check", "--precision", "nan"], "precision", "nan"),
         "precision word": (["check", "--precision", "high"], "--precision", "high"),
+        "alpha 0": (["check", "--alpha", 0], "alpha", "between 0 and 1", "0"),
+        "alpha nan": (["check", "--alpha", "nan"], "alpha", "nan"),
+        "power 1": (["check", "--power", 1], "power", "between 0 and 1", "1"),
+        "power below alpha": (["check", "--power", 0.01, "--alpha", 0.05], "power", "0.01", "0.05"),
         "network to check missing": (["check", "--network", "nowhere.toml"], "nowhere.toml"),
         "samples without a network": (["check", "--samples", 5], "--samples", "--network"),
     }
@@ -717,6 +724,9 @@ def judged(verdict, **fields):
 DECIDED = {
     "z": -0.5,
     "p": 0.6,
+    "alpha": 1e-3,
+    "power": 0.9,
+    "look": 1,
     "alpha_row": 1e-4,
     "chi2_dof": 0.9,
     "measured": 1.001,
@@ -735,7 +745,7 @@ AGREES, REFUTED, UNDECIDED, OUT = (
     judged(Verdict.AGREES, **DECIDED),
     judged(Verdict.REFUTED, **DECIDED),
     judged(Verdict.UNDECIDED, **DECIDED),
-    judged(Verdict.OUT_OF_REGIME, reason="kappa_1 = kappa_2"),
+    judged(Verdict.OUT_OF_REGIME, alpha=1e-3, power=0.9, reason="kappa_1 = kappa_2"),
 )
 
 
@@ -772,7 +782,11 @@ def test_row_without_a_verdict_has_nulls_and_a_reason(run, monkeypatch):
 
 def test_terminal_shows_measured_values_with_their_error(run, monkeypatch):
     monkeypatch.setattr("derivations.evidence.check", lambda *_, **__: [AGREES])
-    assert "1.0010(20)" in run("check")[1]
+    out = run("check")[1]
+    assert "1.0010(20)" in out
+    for text in ("level", "1.0e-04", "detectable", "0.0150", "delta", "0.02", "look"):
+        assert text in out
+    assert "alpha = 0.001 for the whole run, power = 0.9 at delta" in out
 
 
 def test_options_of_check_arrive(run, net, monkeypatch):
@@ -786,17 +800,15 @@ def test_options_of_check_arrive(run, net, monkeypatch):
     path = net()
     run("check")
     run("check", "unnormalized", "--all", "--precision", 0.01)
+    run("check", "--alpha", 1e-4, "--power", 0.95)
     run("check", "batchnorm-last", "--network", path, "--samples", 8)
     for _, _, options in asked:
         options.pop("say")
     assert asked == [
-        (None, None, {"everything": False, "precision": 0.02, "samples": None}),
-        (["unnormalized"], None, {"everything": True, "precision": 0.01, "samples": None}),
-        (
-            ["batchnorm-last"],
-            read_network(path),
-            {"everything": False, "precision": 0.02, "samples": 8},
-        ),
+        (None, None, {"everything": False}),
+        (["unnormalized"], None, {"everything": True, "precision": 0.01}),
+        (None, None, {"everything": False, "alpha": 1e-4, "power": 0.95}),
+        (["batchnorm-last"], read_network(path), {"everything": False, "samples": 8}),
     ]
 
 
