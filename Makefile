@@ -14,8 +14,9 @@ test: $(READY)  ## the tests and doctests, the style and the types
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest -n auto
 
-nightly: $(READY)  ## the slow tests, with more examples
+nightly: $(READY)  ## the slow tests, with more examples, and the checker's own errors
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/pytest -n auto -m "slow or not slow"
+	$(FISHERFIELD) calibrate
 
 table: $(READY)  ## the table of normalization schemes on a page, build/table.pdf
 	mkdir -p build

@@ -136,6 +136,10 @@ def _parser() -> Parser:
     sub.add_argument("id", metavar="ID")
     sub.add_argument("--latex", action="store_true")
 
+    sub = command(calibrate, "calibrate", "count the checker's own errors on simulated sweeps")
+    sub.add_argument("--sweeps", type=int, metavar="S", help="sweeps of each row: 20000")
+    sub.add_argument("--json", action="store_true")
+
     sub = command(atlas, "atlas", "judge m, s and the largest eigenvalue of every scheme")
     sub.add_argument("--json", action="store_true")
 
@@ -174,6 +178,18 @@ def check(options: argparse.Namespace) -> int:
             if text is not None:
                 _say(f"{row.id}, {row.network}, {row.quantity}: {text}")
     return evidence.exit_status(rows)
+
+
+def calibrate(options: argparse.Namespace) -> int:
+    from derivations import calibrate
+
+    given = {} if options.sweeps is None else {"sweeps": options.sweeps}
+    found = calibrate.calibrate(**given, say=_say)
+    if options.json:
+        _print_json(found.to_json())
+    else:
+        print(calibrate.to_text(found))
+    return 0 if found.kept else 1
 
 
 def atlas(options: argparse.Namespace) -> int:

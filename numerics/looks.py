@@ -2,8 +2,12 @@ r"""Two looks at one run, both declared before anything is measured.
 
 Look 1 judges every row by Holm's test at :math:`\alpha/4`. The rows that it leaves undecided, and
 no others, get as many networks again, and look 2 judges them, on all their networks, by Holm's
-test at :math:`3\alpha/4` over these rows. Neither the level nor the number of networks of a look
-depends on the limits judged; a row that look 1 decides is never judged again.
+test at :math:`3\alpha/4` over these rows. A row that look 1 decides is never judged again.
+
+Look 2 counts the extended rows alone, though it is their limits that extended them. That is paid
+for as long as look 1 leaves few true rows open, as a plan sees to: in simulated runs of 25 true
+rows 0.06 % refute one where 0.1 % is declared. It is 0.3 % where networks fluctuate 1.3 times as
+much as their pilot said. To count all rows of the run at look 2 would hold alpha whatever they do.
 """
 
 import numpy as np
