@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from derivations.catalogue import THEOREMS
+    from derivations.claims import claim
     from derivations.evidence import check
 
-_HOME = {"THEOREMS": "catalogue", "check": "evidence"}
-__all__ = ["THEOREMS", "check"]
+_HOME = {"THEOREMS": "catalogue", "check": "evidence", "claim": "claims"}
+__all__ = ["THEOREMS", "check", "claim"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,9 +14,12 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from derivations import descent_command, kernel_command, phase_command, sweep_command
+
+if TYPE_CHECKING:
+    from derivations.theorem import Theorem
 
 NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+|/\d+)?$", re.IGNORECASE)
 """A value that begins with a minus: a decimal, with exponent, or a fraction."""
@@ -88,6 +91,9 @@ def _parser() -> Parser:
     )
     sub.add_argument(
         "--power", type=float, metavar="P", help="probability that an error of DELTA is found: 0.9"
+    )
+    sub.add_argument(
+        "--from", dest="claims", metavar="FILE.py", help="judge the claims of this file"
     )
     sub.add_argument("--network", metavar="FILE", help="judge on this network (TOML)")
     sub.add_argument("--samples", type=int, metavar="N", help="with --network: samples")
@@ -162,8 +168,13 @@ def check(options: argparse.Namespace) -> int:
     from theory.network_file import read_network
 
     given = {name: getattr(options, name) for name in ("precision", "alpha", "power", "samples")}
+    asked: Sequence[str | Theorem] | None = options.ids or None
+    if options.claims is not None:
+        from derivations.claims import read_claims
+
+        asked = read_claims(options.claims, options.ids)
     rows = evidence.check(
-        options.ids or None,
+        asked,
         read_network(options.network) if options.network else None,
         everything=options.all,
         **{name: value for name, value in given.items() if value is not None},

@@ -6,6 +6,7 @@ finite N and M used, so that the claim is always "tends to 1".
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -85,7 +86,7 @@ class Question:
         prediction = predict(unmapped(self.network), width, self.samples)
         if self.row.given_outputs is not None and outputs is not None:
             return self._given_outputs(prediction, values, outputs)
-        predicted, unit = self._value(prediction, prediction.K)
+        predicted, unit = self.value(prediction, prediction.K)
         return 1 + (values - predicted) / unit
 
     def _given_outputs(
@@ -104,14 +105,32 @@ class Question:
     def limit(self, width: int) -> tuple[float, float]:
         """The leading order of the prediction, and the unit of its error; any width will do."""
         prediction = predict(unmapped(self.network), width, self.samples)
-        return self._value(prediction, prediction.kappa_leading)
+        return self.value(prediction, prediction.kappa_leading)
 
-    def _value(self, prediction: Prediction, kernel: Kernel) -> tuple[float, float]:
+    def value(self, prediction: Prediction, kernel: Kernel) -> tuple[float, float]:
+        """The row's value by this prediction with this kernel, and the unit of its error."""
         terms = self._terms(prediction, kernel)
         if self.row.given_outputs is not None:
             return 1.0, 1.0
-        predicted = float(self.row.value(terms))
-        return predicted, predicted if self.row.unit is None else float(self.row.unit(terms))
+        predicted = self._number("prediction", self.row.value(terms))
+        if self.row.unit is None:
+            return predicted, self._number("prediction", predicted, nonzero=True)
+        return predicted, self._number("unit", self.row.unit(terms), nonzero=True)
+
+    def _number(self, what: str, value: Any, nonzero: bool = False) -> float:
+        """A finite number out of a claim, or ``DescriptionError``."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError):
+            number = math.nan
+        if not math.isfinite(number) or (nonzero and number == 0):
+            needed = "a finite number other than 0" if nonzero else "a finite number"
+            raise DescriptionError(
+                f"the {what} of {self.theorem.id}, {self.row.quantity}, must be {needed}, "
+                f"{value!r} found for {self.network}"
+                + ("; give the row a unit that does not vanish" if number == 0 else "")
+            )
+        return number
 
     def _terms(self, prediction: Prediction, kernel: Kernel) -> Terms:
         order = prediction.order_parameters
@@ -197,4 +216,6 @@ def _validate(question: Question) -> None:
     """Refuse a meaningless question before anything is measured."""
     width = question.approach.coarse.scaled(question.network.depth).widths[-1]
     check_size(question.network, width, question.samples)
-    predict(unmapped(question.network), width, question.samples)
+    prediction = predict(unmapped(question.network), width, question.samples)
+    if violated(question) is None:
+        question.value(prediction, prediction.kappa_leading)

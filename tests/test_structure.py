@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import re
 import shlex
 import sys
@@ -333,6 +334,7 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DO
 LINES = [
     line.split("#")[0].strip() for name, block in BLOCKS if not name for line in block.splitlines()
 ]
+PYTHON = [block for name, block in BLOCKS if name == "python"]
 COMMANDS = [line for line in LINES if line.startswith("fisherfield ")]
 
 
@@ -359,7 +361,7 @@ def test_readme_names_options_of_the_command(line, capsys):
 def test_readme_names_every_command(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
-    offered = set(re.findall(r"^    (\w+)  ", capsys.readouterr().out, flags=re.MULTILINE))
+    offered = set(re.findall(r"^    (\w+)(?:  |$)", capsys.readouterr().out, flags=re.MULTILINE))
     assert {line.split()[1] for line in COMMANDS} == offered
 
 
@@ -368,7 +370,7 @@ def test_network_of_the_readme_is_read(text):
     assert parse_network(text)
 
 
-@pytest.mark.parametrize("code", [block for name, block in BLOCKS if name == "python"])
+@pytest.mark.parametrize("code", [PYTHON[0]])
 def test_python_of_the_readme_runs(code, monkeypatch):
     judged = []
     monkeypatch.setattr("derivations.evidence.check", lambda *arguments: judged.append(arguments))
@@ -376,6 +378,17 @@ def test_python_of_the_readme_runs(code, monkeypatch):
     exec(compile(code, "README.md", "exec"), names)
     assert isinstance(names["net"], Network)
     assert judged == [("mean-subtraction-last", names["net"])]
+
+
+def test_claim_of_the_readme_is_refuted_as_it_says(tmp_path, capsys):
+    _, code = PYTHON
+    path = tmp_path / re.search(r"^# (\w+\.py)", code)[1]
+    path.write_text(code, encoding="utf-8")
+    command = re.search(r"`fisherfield (check --from [^`]*)`", README)[1].split()
+    status = main([str(path) if word == path.name else word for word in command] + ["--json"])
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (status, row["verdict"]) == (1, "REFUTED")
+    assert f"measured/predicted = {row['measured']:.2f}, and says REFUTED" in README
 
 
 @pytest.mark.parametrize("path", sorted(set(re.findall(r"`([\w/]+/[\w.]*)`", README))))
