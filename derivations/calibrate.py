@@ -20,7 +20,7 @@ from derivations.evidence import PILOT
 from derivations.groups import Group, grouped
 from derivations.networks import LINEAR, RELU, TANH
 from derivations.questions import Question
-from numerics.calibration import Rates, Simulated, gaussian, resampled
+from numerics.calibration import Rates, Simulated, gaussian, moved, resampled
 from numerics.ensemble import block_size, over_blocks
 from numerics.extrapolation import Corrections, Extrapolation, extrapolate
 from numerics.promises import Promise, under_an_error, under_the_truth
@@ -45,7 +45,7 @@ UNDERSTATED = 1.3
 
 RESAMPLED: tuple[tuple[str, Network, int, tuple[str, ...]], ...] = (
     ("unnormalized", TANH, 16, ("kappa_1", "kappa_2", "second_moment")),
-    ("unnormalized", LINEAR, 16, ("uniform_mode",)),
+    ("unnormalized", LINEAR, 16, ("kappa_2",)),
     ("batchnorm-last", replace(RELU, last=BatchNorm()), 10, ("output_variance",)),
     (
         "mean-subtraction-last",
@@ -151,19 +151,23 @@ def pooled(progress: bool = False) -> list[Simulated]:
         job for group in groups.values() for job in group.jobs(POOLS[: len(group.design.widths)])
     ]
     over_blocks(Group.measure, jobs, "pools", progress=progress)
-    return [_of_pools(groups[question.key], question) for question in asked]
+    return [row for question in asked for row in _of_pools(groups[question.key], question)]
 
 
-def _of_pools(group: Group, question: Question) -> Simulated:
-    return Simulated(
+def _of_pools(group: Group, question: Question) -> tuple[Simulated, Simulated]:
+    """The row with corrections drawn from the prior, and with those of its networks."""
+    pools = group.ratios(question)
+    drawn = Simulated(
         f"{question.row.quantity}, {question.network}",
-        resampled(group.ratios(question)),
+        resampled(pools),
         group.design,
         question.corrections,
         question.approach.attainable(DELTA),
         PILOT,
         block_size,
     )
+    curve = moved(group.design.widths, pools, question.corrections)
+    return drawn, replace(drawn, label=f"{drawn.label}, own bias", own=curve)
 
 
 def understated(*sweep: Any) -> Extrapolation:

@@ -214,10 +214,14 @@ def _judge(
         widths=group.design.widths,
         seeds=group.counts,
         excess_kurtosis=kurtosis,
-        note=f"heavy tails: excess kurtosis {kurtosis:.0f} in the pilot"
-        if kurtosis > HEAVY
-        else None,
+        note=_warning(kurtosis),
     )
+
+
+def _warning(kurtosis: float) -> str | None:
+    if kurtosis <= HEAVY:
+        return None
+    return f"heavy tails: excess kurtosis {kurtosis:.0f} in the pilot; judge it given the outputs"
 
 
 def _out_of_regime(question: Question, reason: str, declared: Declared) -> Judged:

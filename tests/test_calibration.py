@@ -18,6 +18,7 @@ from numerics.calibration import (
     Rates,
     Simulated,
     gaussian,
+    moved,
     resampled,
     simulate,
 )
@@ -130,6 +131,18 @@ def test_a_simulated_sweep_is_planned_and_judged_like_a_measured_one():
     assert found.extended.sum() >= 5
 
 
+def test_pools_are_moved_to_a_limit_of_1_with_their_own_corrections():
+    x = 1 / np.array(WIDTHS)
+    truth = 1 + 2 * x - 15 * x**2
+    pools = [mean + pool - pool.mean() for mean, pool in zip(truth, SKEW, strict=True)]
+    assert moved(WIDTHS, pools, MEAN) == pytest.approx(truth, rel=1e-9)
+    row = replace(RESAMPLED, own=moved(WIDTHS, pools, MEAN))
+    assert np.array_equal(row.curve(np.random.default_rng(0), 3, 0.5)[2], row.own + 0.5)
+    promises = list(under_the_truth(row, 3000, (8,), RATES))
+    assert [promise.what for promise in promises] == ["runs that refute"]
+    assert broken(promises) == set()
+
+
 def test_the_count_that_a_rate_explains():
     assert most(1e-3, 20_000) == 33
     assert most(0.05, 20_000) == 1086
@@ -240,7 +253,7 @@ def test_errors_too_small_let_a_wrong_theory_pass():
 
 @pytest.fixture
 def quick(monkeypatch):
-    monkeypatch.setattr(calibration, "POOLS", (256, 128, 64, 64, 64))
+    monkeypatch.setattr(calibration, "POOLS", (4096, 1024, 256, 256))
     monkeypatch.setattr(calibration, "RESAMPLED", calibration.RESAMPLED[2:3])
     monkeypatch.setattr(calibration, "ROWS", 3)
 
@@ -250,7 +263,7 @@ def test_command_prints_every_promise_and_its_status(quick, capsys):
     said = json.loads(capsys.readouterr().out)
     assert said["kept"] is True
     assert said["sweeps"] == 1000
-    assert len(said["promises"]) == 5 * 6 + 3
+    assert len(said["promises"]) == 5 * 6 + 3 + 3
     assert all(promise["kept"] for promise in said["promises"])
     assert {promise["row"].split(",")[0] for promise in said["promises"]} >= {
         "mean",

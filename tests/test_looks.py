@@ -155,6 +155,7 @@ def test_a_row_over_heavy_tails_says_so(monkeypatch):
     assert light.note is None
     assert abs(light.excess_kurtosis) < 10 < tailed.excess_kurtosis
     assert tailed.note == (
-        f"heavy tails: excess kurtosis {tailed.excess_kurtosis:.0f} in the pilot"
+        f"heavy tails: excess kurtosis {tailed.excess_kurtosis:.0f} in the pilot; "
+        "judge it given the outputs"
     )
     assert tailed.to_json()["note"] == tailed.note
