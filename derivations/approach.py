@@ -6,7 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from numerics.extrapolation import Corrections
-from numerics.plan import EDGE_DESIGN, EXPLICIT, EXPLICIT_FINE, Design
+from numerics.plan import (
+    CONDITIONAL,
+    CONDITIONAL_EDGE,
+    EDGE_DESIGN,
+    EXPLICIT,
+    EXPLICIT_FINE,
+    Design,
+)
 
 FINE_BELOW = 0.0075
 """Resolution below which wider networks reach a verdict on a mean at less cost."""
@@ -18,7 +25,8 @@ class Approach:
 
     ``corrections(depth, samples)``: the powers of the width. A verdict excludes a relative error
     of ``resolution`` at best, whatever is asked. ``one_output``: measured for C = 1 alone.
-    ``usual`` is the fluctuation c of most networks, for a first guess of the time.
+    ``usual`` is the fluctuation c of most networks, for a first guess of the time. ``conditional``
+    are the networks and the resolution of the conditional engine.
     """
 
     corrections: Callable[[int, int], Corrections]
@@ -27,6 +35,14 @@ class Approach:
     resolution: float = 0
     one_output: bool = False
     usual: float = 1
+    conditional: tuple[Design, float] = (CONDITIONAL, 0)
+
+    def by(self, engine: str) -> Approach:
+        """The same with the networks of this engine."""
+        if engine == "explicit":
+            return self
+        design, resolution = self.conditional
+        return replace(self, coarse=design, fine=design, resolution=resolution)
 
     def design(self, delta: float) -> Design:
         """The widths for this relative error."""
@@ -67,6 +83,7 @@ SPLIT_OUTLIER = Approach(
     fine=EDGE_DESIGN,
     resolution=0.1,
     usual=1.5,
+    conditional=(CONDITIONAL_EDGE, 0.02),
 )
 """The largest of several outliers that fluctuations of the kernel push apart."""
 
@@ -77,5 +94,6 @@ EDGE = Approach(
     resolution=0.1,
     one_output=True,
     usual=1.5,
+    conditional=(CONDITIONAL_EDGE, 0.02),
 )
 """The largest eigenvalue of a bulk of N samples: powers of sqrt(N/M)."""

@@ -97,6 +97,12 @@ def _parser() -> Parser:
     )
     sub.add_argument("--network", metavar="FILE", help="judge on this network (TOML)")
     sub.add_argument("--samples", type=int, metavar="N", help="with --network: samples")
+    sub.add_argument(
+        "--engine",
+        default="explicit",
+        metavar="ENGINE",
+        help="explicit (default), or conditional: networks of the same law at cost M",
+    )
     sub.add_argument("--json", action="store_true")
 
     sub = command(predict, "predict", "predict the Fisher statistics of a network")
@@ -177,6 +183,7 @@ def check(options: argparse.Namespace) -> int:
         asked,
         read_network(options.network) if options.network else None,
         everything=options.all,
+        engine=options.engine,
         **{name: value for name, value in given.items() if value is not None},
         say=_say,
     )

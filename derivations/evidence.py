@@ -11,17 +11,17 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 
 from derivations.catalogue import THEOREMS, theorem
 from derivations.declared import ALPHA, DELTA, POWER, Declared
 from derivations.groups import Group, Key, grouped
 from derivations.questions import Judged, Question, questions, violated
 from derivations.theorem import Theorem
+from numerics.engines import engine as engine_of
 from numerics.ensemble import block_size, over_blocks
 from numerics.extrapolation import Extrapolation
 from numerics.looks import EXTENSION, levels, planned_level
-from numerics.plan import Plan, Unreachable, explicit_seconds, plan
+from numerics.plan import Plan, Unreachable, plan
 from numerics.verdict import Verdict, decide, detectable
 from theory.architecture import DescriptionError, Network, OutOfRegime
 
@@ -44,6 +44,7 @@ def check(
     samples: int | None = None,
     alpha: float = ALPHA,
     power: float = POWER,
+    engine: str = "explicit",
     say: Say | None = None,
 ) -> list[Judged]:
     """Judge theorems against random networks.
@@ -53,8 +54,10 @@ def check(
     a last layer of another kind than the theorem's is replaced by the theorem's.
     ``everything`` adds the cases outside the main job. ``precision`` is the relative error delta
     that a verdict excludes (edges of a bulk: 10 %), ``alpha`` the probability that a run over true
-    theorems refutes one, ``power`` that of finding an error of delta. ``say`` hears the estimated
-    time and the plan, and lets progress be shown.
+    theorems refutes one, ``power`` that of finding an error of delta. ``engine``: "explicit", or
+    "conditional", which draws networks of the same law at a cost linear in the width; rows that it
+    does not cover are measured with explicit weights. ``say`` hears the estimated time and the
+    plan, and lets progress be shown.
 
     Raises ``DescriptionError`` for an unknown theorem or meaningless numbers.
     """
@@ -63,10 +66,13 @@ def check(
         raise DescriptionError("--samples needs --network: the theorems' own cases have theirs")
     wanted = THEOREMS if ids is None else [ids] if isinstance(ids, str | Theorem) else ids
     chosen = [theorem(one) if isinstance(one, str) else one for one in wanted]
-    asked = questions(chosen, network, samples, everything)
+    asked = questions(chosen, network, samples, everything, engine_of(engine).name)
     outside = {q: reason for q in asked if (reason := violated(q)) is not None}
     judged = [question for question in asked if question not in outside]
     groups = grouped(judged, precision)
+    if say is not None and engine != "explicit":
+        others = sum(question.engine != engine for question in judged)
+        say(f"{others} of {len(judged)} rows with explicit weights: not covered by conditioning")
     outside |= _measure(list(groups.values()), declared, len(judged), say)
     rows = {question: _out_of_regime(question, why, declared) for question, why in outside.items()}
     rows |= _look(1, groups, [question for question in judged if question not in rows], declared)
@@ -158,7 +164,9 @@ def _largest(group: Group, c: dict[Question, float], declared: Declared, rows: i
                 design=group.design,
                 pilot=PILOT,
                 block=block_size,
-                seconds=partial(explicit_seconds, depth=group.network.depth),
+                seconds=engine_of(group.engine).seconds(
+                    group.network, group.samples, group.observables
+                ),
             )
         except Unreachable as problem:
             raise DescriptionError(f"{question.row.quantity}: {problem}") from None
@@ -213,6 +221,7 @@ def _judge(
         powers=question.corrections.powers,
         widths=group.design.widths,
         seeds=group.counts,
+        engine=question.engine,
         excess_kurtosis=kurtosis,
         note=_warning(kurtosis),
     )
@@ -231,6 +240,7 @@ def _out_of_regime(question: Question, reason: str, declared: Declared) -> Judge
         quantity=question.row.quantity,
         samples=question.samples,
         verdict=Verdict.OUT_OF_REGIME,
+        engine=question.engine,
         alpha=declared.alpha,
         power=declared.power,
         delta=question.approach.attainable(declared.precision),

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from derivations.questions import Question
-from numerics.ensemble import block_size, observe
+from numerics.engines import engine as engine_of
+from numerics.ensemble import block_size
 from numerics.extrapolation import Extrapolation, extrapolate
 from numerics.plan import Design, excess_kurtosis, pooled_c
 from theory.architecture import Network, OutOfRegime
 
-Key = tuple[Network, int, Design]
+Key = tuple[Network, int, Design, str]
 """What questions that share networks have in common."""
 
 OUTPUTS = "linear_outputs"
@@ -35,6 +36,7 @@ class Group:
     network: Network
     samples: int
     design: Design
+    engine: str
     questions: list[Question] = field(default_factory=list)
     c: dict[Question, float] = field(default_factory=dict)
     kurtosis: dict[Question, float] = field(default_factory=dict)
@@ -50,15 +52,22 @@ class Group:
         ]
 
     @property
-    def conditional(self) -> bool:
+    def given_outputs(self) -> bool:
         """Whether a prediction needs the outputs of each network."""
         return any(question.row.given_outputs for question in self.questions)
 
-    def measure(self, width: int, block: int) -> None:
+    @property
+    def observables(self) -> tuple[str, ...]:
+        """What is measured of every network."""
         names = {question.observable for question in self.questions}
-        names |= {OUTPUTS} if self.conditional else set()
-        observables = tuple(sorted(names))
-        self.values[width, block] = observe(self.network, width, self.samples, block, observables)
+        return tuple(sorted(names | ({OUTPUTS} if self.given_outputs else set())))
+
+    def measure(self, width: int, block: int) -> None:
+        """Measure one block, and keep it."""
+        observe = engine_of(self.engine).observe
+        self.values[width, block] = observe(
+            self.network, width, self.samples, block, self.observables
+        )
 
     def gathered(self, name: str, width: int) -> np.ndarray:
         """All measured values at this width, in the order of the blocks."""
@@ -133,7 +142,8 @@ def grouped(questions: Iterable[Question], precision: float) -> dict[Key, Group]
     """Questions with equal keys together, with the widths for this precision."""
     groups: dict[Key, Group] = {}
     for question in questions:
-        linear, samples, _ = question.key
+        linear, samples, _, engine = question.key
         design = question.approach.design(precision).scaled(linear.depth)
-        groups.setdefault(question.key, Group(linear, samples, design)).questions.append(question)
+        group = groups.setdefault(question.key, Group(linear, samples, design, engine))
+        group.questions.append(question)
     return groups

@@ -15,7 +15,8 @@ import numpy as np
 
 from derivations.approach import Approach
 from derivations.theorem import Case, Row, Terms, Theorem
-from numerics.ensemble import SEED_BASE, check_size
+from numerics.engines import engine as engine_of
+from numerics.ensemble import SEED_BASE
 from numerics.extrapolation import Corrections
 from numerics.plan import Design
 from numerics.verdict import Verdict
@@ -30,7 +31,8 @@ class Judged:
 
     ``measured`` is the extrapolated ratio to the prediction (an error of kappa_2 in units of
     abs(kappa_2) + kappa_1/N), ``predicted`` the limit itself: K in units of alpha M, the mean
-    eigenvalue in units of C alpha M/P. ``seeds`` are the networks at each of ``widths``.
+    eigenvalue in units of C alpha M/P. ``seeds`` are the networks at each of ``widths``, drawn by
+    ``engine``.
     ``alpha`` (of the run), ``power`` and ``delta`` are what was declared; ``look`` is the one, 1 or
     2, at which the row got its verdict by a test at level ``alpha_row``. ``excess_kurtosis`` is
     that of one network in the pilot; ``note`` warns where it is large.
@@ -60,6 +62,7 @@ class Judged:
     widths: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
     seed_base: int = SEED_BASE
+    engine: str = "explicit"
     excess_kurtosis: float | None = None
     reason: str | None = None
     note: str | None = None
@@ -71,12 +74,13 @@ class Judged:
 
 @dataclass(frozen=True)
 class Question:
-    """A row to be judged: theorem, quantity, network, samples."""
+    """A row to be judged: theorem, quantity, network, samples, and the engine that draws it."""
 
     theorem: Theorem
     row: Row
     network: Network
     samples: int
+    engine: str = "explicit"
 
     def ratio(self, width: int, values: np.ndarray, outputs: np.ndarray | None) -> np.ndarray:
         """Measured values at this width in units of the prediction there.
@@ -147,12 +151,12 @@ class Question:
         """The row's approach to its limit, on this network."""
         layers = self.network.layers or ()
         groups = [scheme.groups for scheme in layers if isinstance(scheme, GroupNorm)]
-        return self.row.approach.in_groups(max(groups, default=1))
+        return self.row.approach.by(self.engine).in_groups(max(groups, default=1))
 
     @property
-    def key(self) -> tuple[Network, int, Design]:
+    def key(self) -> tuple[Network, int, Design, str]:
         """Questions with equal keys share their networks."""
-        return unmapped(self.network), self.samples, self.approach.coarse
+        return unmapped(self.network), self.samples, self.approach.coarse, self.engine
 
     @property
     def corrections(self) -> Corrections:
@@ -164,10 +168,12 @@ def questions(
     network: Network | None,
     samples: int | None,
     everything: bool,
+    engine: str,
 ) -> list[Question]:
     """The rows of these theorems, on their own networks or on the one given.
 
-    Raises ``DescriptionError`` for what cannot be measured, before anything is.
+    Rows that the engine does not cover are asked of explicit networks. Raises
+    ``DescriptionError`` for what cannot be measured, before anything is.
     """
     for one in theorems:
         if not one.rows:
@@ -175,7 +181,7 @@ def questions(
                 f"{one.id} is a theorem on integrals: it is proved (derive {one.id}), not measured"
             )
     found = [
-        Question(one, one.row(quantity), case.network, case.samples)
+        _question(one, one.row(quantity), case, engine)
         for one in theorems
         for case in _cases(one, network, samples, everything)
         for quantity in case.quantities
@@ -183,6 +189,12 @@ def questions(
     for question in found:
         _validate(question)
     return found
+
+
+def _question(one: Theorem, row: Row, case: Case, engine: str) -> Question:
+    found = Question(one, row, case.network, case.samples, engine)
+    refused = engine_of(engine).refusal(case.network, [found.observable])
+    return replace(found, engine="explicit") if refused else found
 
 
 def violated(question: Question) -> str | None:
@@ -215,7 +227,7 @@ def _cases(
 def _validate(question: Question) -> None:
     """Refuse a meaningless question before anything is measured."""
     width = question.approach.coarse.scaled(question.network.depth).widths[-1]
-    check_size(question.network, width, question.samples)
+    engine_of(question.engine).check_size(question.network, width, question.samples)
     prediction = predict(unmapped(question.network), width, question.samples)
     if violated(question) is None:
         question.value(prediction, prediction.kappa_leading)

@@ -9,9 +9,10 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
+from numerics.engines import ENGINES
 from numerics.ensemble import check_observables, check_size
 from numerics.store import describe
-from numerics.sweep_plan import ENGINES, SweepPlan
+from numerics.sweep_plan import SweepPlan
 from theory.architecture import Network
 from theory.errors import DescriptionError
 from theory.last_layer import check_samples

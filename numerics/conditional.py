@@ -40,8 +40,8 @@ PURPOSE = 2
 """The word that keeps these streams apart from those of explicit weights."""
 
 
-def check_covered(network: Network) -> None:
-    """Refuse a network whose weights are not Gaussian.
+def check_covered(network: Network, observables: Sequence[str] = ()) -> None:
+    """Refuse a network whose weights are not Gaussian, and what one layer alone contributes.
 
     >>> check_covered(Network("relu", depth=3, sigma_w2=2, weights="weight-normalization"))
     Traceback (most recent call last):
@@ -52,6 +52,9 @@ weight-normalization given; use explicit networks
         raise NotCovered(
             f"conditioning needs Gaussian weights, {network.weights} given; use explicit networks"
         )
+    for name in observables:
+        if "." in split_name(name)[1]:
+            raise NotCovered(f"{name} of one layer by conditioning; use explicit networks")
 
 
 def observe(
@@ -63,7 +66,7 @@ def observe(
     the kernel is estimated from probes: the same expectation from fewer derivatives. The networks
     are the same for all such sets of observables, and for all others.
     """
-    check_covered(network)
+    check_covered(network, observables)
     probed = uses_probes(network, samples, observables)
 
     def in_parts() -> Iterator[OutputKernels]:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
-import numpy as np
-
-from numerics.ensemble import block_size, observe
+from numerics.ensemble import block_size
 from numerics.store import Cell
 from theory.architecture import Network
-
-ENGINES: dict[str, Callable[..., dict[str, np.ndarray]]] = {"explicit": observe}
-"""How the networks of a block are measured: functions with the signature of ``observe``."""
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,9 @@ from typing import Any, NamedTuple, Protocol
 
 from threadpoolctl import threadpool_limits
 
+from numerics.engines import engine
 from numerics.environment import Origin, origin
-from numerics.observables import split_name
 from numerics.store import Cell, Interrupted
-from numerics.sweep_plan import ENGINES
 from theory.architecture import DescriptionError
 
 ADDRESS = re.compile(r"([a-z]+://)?[^\s/]+:\d+")
@@ -70,18 +69,16 @@ class Workers(Protocol):
 def measure_block(job: Job) -> Done:
     """Measure one block, in a process with one BLAS thread.
 
-    Quantities of a parameter group are measured apart: they sum the kernel in another order, and a
-    number must not depend on what else is measured.
+    A number must not depend on what else is measured.
     """
-    engine = ENGINES[job.cell.engine]
-    network, samples, width, _ = job.cell
+    network, samples, width, name_of_engine = job.cell
+    drawing = engine(name_of_engine)
     start = time.perf_counter()
     values: dict[str, list[float]] = {}
-    for of_group in (False, True):
-        names = [name for name in job.quantities if bool(split_name(name)[1]) is of_group]
-        if names:
-            found = engine(network, width, samples, job.block, names)
-            values |= {name: found[name].tolist() for name in names}
+    for kind in dict.fromkeys(map(drawing.kind, job.quantities)):
+        names = [name for name in job.quantities if drawing.kind(name) == kind]
+        found = drawing.observe(network, width, samples, job.block, names)
+        values |= {name: found[name].tolist() for name in names}
     return Done(job, values, time.perf_counter() - start, origin())
 
 

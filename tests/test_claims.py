@@ -137,7 +137,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG)
 def test_what_a_file_lacks_is_said_before_anything_is_measured(file, monkeypatch, capsys, case):
-    monkeypatch.setattr("derivations.groups.observe", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr("derivations.groups.Group.measure", lambda *_: pytest.fail("measured"))
     text, *parts = case
     path = file(text)
     assert main(["check", "--from", path]) == 2

@@ -614,6 +614,7 @@ def test_memory_that_is_said_holds_the_weights(run, net):
         "alpha nan": (["check", "--alpha", "nan"], "alpha", "nan"),
         "power 1": (["check", "--power", 1], "power", "between 0 and 1", "1"),
         "power below alpha": (["check", "--power", 0.01, "--alpha", 0.05], "power", "0.01", "0.05"),
+        "unknown engine": (["check", "--engine", "exact"], "engine", "exact", "conditional"),
         "network to check missing": (["check", "--network", "nowhere.toml"], "nowhere.toml"),
         "samples without a network": (["check", "--samples", 5], "--samples", "--network"),
     }
@@ -624,7 +625,7 @@ def test_meaningless_command_is_refused_in_one_line_before_anything_is_measured(
     def observe(*arguments):
         pytest.fail("a network was measured")
 
-    monkeypatch.setattr("derivations.groups.observe", observe)
+    monkeypatch.setattr("derivations.groups.Group.measure", observe)
     arguments, *parts = case
     refused(run(*arguments), *parts)
 
@@ -644,7 +645,7 @@ def test_meaningless_check_is_refused_in_one_line_before_anything_is_measured(
     def observe(*arguments):
         pytest.fail("a network was measured")
 
-    monkeypatch.setattr("derivations.groups.observe", observe)
+    monkeypatch.setattr("derivations.groups.Group.measure", observe)
     fields, samples, *parts = case
     path = net(**fields)
     refused(run("check", "unnormalized", "--network", path, "--samples", samples), *parts)
@@ -802,13 +803,16 @@ def test_options_of_check_arrive(run, net, monkeypatch):
     run("check", "unnormalized", "--all", "--precision", 0.01)
     run("check", "--alpha", 1e-4, "--power", 0.95)
     run("check", "batchnorm-last", "--network", path, "--samples", 8)
+    run("check", "--engine", "conditional")
     for _, _, options in asked:
         options.pop("say")
+    usual = {"everything": False, "engine": "explicit"}
     assert asked == [
-        (None, None, {"everything": False}),
-        (["unnormalized"], None, {"everything": True, "precision": 0.01}),
-        (None, None, {"everything": False, "alpha": 1e-4, "power": 0.95}),
-        (["batchnorm-last"], read_network(path), {"everything": False, "samples": 8}),
+        (None, None, usual),
+        (["unnormalized"], None, usual | {"everything": True, "precision": 0.01}),
+        (None, None, usual | {"alpha": 1e-4, "power": 0.95}),
+        (["batchnorm-last"], read_network(path), usual | {"samples": 8}),
+        (None, None, usual | {"engine": "conditional"}),
     ]
 
 

@@ -31,6 +31,7 @@ from theory.architecture import (
     LayerNorm,
     MeanSubtraction,
     Network,
+    Normalized,
     NotCovered,
     RMSNorm,
 )
@@ -86,9 +87,10 @@ def rebuilt(network, run, width):
         biases.append(affine.b / affine.bias_rate)
     inputs = run.activations[0]
     inputs = np.pad(inputs, ((0, 0), (0, 0), (0, widths[0] - inputs.shape[-1])))
-    hidden = [one for one in run.hidden if one.scale is not None]
-    scales, shifts = tuple(one.scale for one in hidden), tuple(one.shift for one in hidden)
-    return Parameters(tuple(weights), tuple(biases), scales, shifts), inputs
+    hidden = [one for one in run.hidden if isinstance(one.scheme, Normalized)]
+    scales = [np.ones_like(one.u[:, 0]) if one.scale is None else one.scale for one in hidden]
+    shifts = [np.zeros_like(one.u[:, 0]) if one.shift is None else one.shift for one in hidden]
+    return Parameters(tuple(weights), tuple(biases), tuple(scales), tuple(shifts)), inputs
 
 
 def largest_difference(network, samples, width, count=2):
