@@ -16,6 +16,7 @@ from typing import Any
 from tabulate import tabulate
 
 from derivations import evidence
+from derivations.approach import Approach
 from derivations.catalogue import theorem
 from derivations.evidence import Judged
 from derivations.terminal import shorthand
@@ -134,10 +135,12 @@ def networks(ending: Ending) -> Iterator[tuple[str, Network]]:
             )
 
 
-def atlas(say: Callable[[str], None] | None = None) -> list[Cell]:
+def atlas(engine: str = "conditional", say: Callable[[str], None] | None = None) -> list[Cell]:
     """Judge every cell under one error rate; the same designs and the same seeds in all of them."""
     theorems = [_restricted(ending) for ending in ENDINGS]
-    rows = iter(evidence.check(theorems, everything=True, precision=RESOLUTION["m"], say=say))
+    rows = iter(
+        evidence.check(theorems, everything=True, precision=RESOLUTION["m"], engine=engine, say=say)
+    )
     return [
         Cell(
             hidden,
@@ -155,15 +158,7 @@ def _restricted(ending: Ending) -> Theorem:
     one = theorem(ending.theorem)
     coarsest = {name: RESOLUTION[column] for column, (name, _) in ending.quantities.items()}
     rows = tuple(
-        replace(
-            row,
-            approach=replace(
-                row.approach,
-                resolution=max(row.approach.resolution, coarsest[row.quantity])
-                if row.approach.resolution
-                else 0,
-            ),
-        )
+        replace(row, approach=_resolving(row.approach, coarsest[row.quantity]))
         for row in one.rows
         if row.quantity in coarsest
     )
@@ -173,6 +168,15 @@ def _restricted(ending: Ending) -> Theorem:
         for quantity, samples in ending.quantities.values()
     )
     return replace(one, rows=rows, cases=cases)
+
+
+def _resolving(approach: Approach, resolution: float) -> Approach:
+    """The same approach with the resolution of its column, if it has one of its own."""
+    if not approach.resolution:
+        return approach
+    coarsest = max(approach.resolution, resolution)
+    design, _ = approach.conditional
+    return replace(approach, resolution=coarsest, conditional=(design, coarsest))
 
 
 def to_text(cells: list[Cell]) -> str:
