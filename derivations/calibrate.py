@@ -16,9 +16,9 @@ from tabulate import tabulate
 from derivations.approach import EDGE, MEAN, MEAN_SQUARE, Approach
 from derivations.catalogue import theorem
 from derivations.declared import ALPHA, DELTA, POWER
-from derivations.evidence import PILOT
 from derivations.groups import Group, grouped
 from derivations.networks import LINEAR, RELU, TANH
+from derivations.planning import PILOT
 from derivations.questions import Question
 from numerics.calibration import Rates, Simulated, gaussian, moved, resampled
 from numerics.ensemble import block_size, over_blocks

@@ -15,18 +15,19 @@ from dataclasses import replace
 from derivations.catalogue import THEOREMS, theorem
 from derivations.declared import ALPHA, DELTA, POWER, Declared
 from derivations.groups import Group, Key, grouped
+from derivations.planning import PILOT, planned, sooner
 from derivations.questions import Judged, Question, questions, violated
 from derivations.theorem import Theorem
 from numerics.engines import engine as engine_of
-from numerics.ensemble import block_size, over_blocks
+from numerics.ensemble import over_blocks
 from numerics.extrapolation import Extrapolation
-from numerics.looks import EXTENSION, levels, planned_level
-from numerics.plan import Plan, Unreachable, plan
+from numerics.looks import EXTENSION, levels
+from numerics.plan import Plan
 from numerics.verdict import Verdict, decide, detectable
 from theory.architecture import DescriptionError, Network, OutOfRegime
 
-PILOT = 32
-"""Networks at each width of a pilot, at least."""
+FASTEST = "fastest"
+"""In place of an engine: for each row the one that answers it sooner."""
 
 HEAVY = 10
 """Excess kurtosis of one network beyond which a note warns of heavy tails: the level of a test on
@@ -54,10 +55,11 @@ def check(
     a last layer of another kind than the theorem's is replaced by the theorem's.
     ``everything`` adds the cases outside the main job. ``precision`` is the relative error delta
     that a verdict excludes (edges of a bulk: 10 %), ``alpha`` the probability that a run over true
-    theorems refutes one, ``power`` that of finding an error of delta. ``engine``: "explicit", or
-    "conditional", which draws networks of the same law at a cost linear in the width; rows that it
-    does not cover are measured with explicit weights. ``say`` hears the estimated time and the
-    plan, and lets progress be shown.
+    theorems refutes one, ``power`` that of finding an error of delta. ``engine``: "explicit";
+    "conditional", which draws networks of the same law at a cost linear in the width, while rows
+    that it does not cover are measured with explicit weights; or "fastest", for each row the one
+    that answers it sooner. ``say`` hears the estimated time and the plan, and lets progress be
+    shown.
 
     Raises ``DescriptionError`` for an unknown theorem or meaningless numbers.
     """
@@ -66,13 +68,16 @@ def check(
         raise DescriptionError("--samples needs --network: the theorems' own cases have theirs")
     wanted = THEOREMS if ids is None else [ids] if isinstance(ids, str | Theorem) else ids
     chosen = [theorem(one) if isinstance(one, str) else one for one in wanted]
-    asked = questions(chosen, network, samples, everything, engine_of(engine).name)
+    drawing = "conditional" if engine == FASTEST else engine_of(engine).name
+    asked = questions(chosen, network, samples, everything, drawing)
+    if engine == FASTEST:
+        asked = [sooner(question, declared, len(asked)) for question in asked]
     outside = {q: reason for q in asked if (reason := violated(q)) is not None}
     judged = [question for question in asked if question not in outside]
     groups = grouped(judged, precision)
     if say is not None and engine != "explicit":
-        others = sum(question.engine != engine for question in judged)
-        say(f"{others} of {len(judged)} rows with explicit weights: not covered by conditioning")
+        others = sum(question.engine == "explicit" for question in judged)
+        say(f"{others} of {len(judged)} rows with explicit weights, the others by conditioning")
     outside |= _measure(list(groups.values()), declared, len(judged), say)
     rows = {question: _out_of_regime(question, why, declared) for question, why in outside.items()}
     rows |= _look(1, groups, [question for question in judged if question not in rows], declared)
@@ -105,16 +110,16 @@ def _measure(
     for group in groups:
         outside |= group.settle()
     groups = [group for group in groups if group.questions]
-    planned = [_largest(group, group.undecided_by_pilot(), declared, rows) for group in groups]
+    plans = [_largest(group, group.undecided_by_pilot(), declared, rows) for group in groups]
     jobs = [
         job
-        for group, chosen in zip(groups, planned, strict=True)
+        for group, chosen in zip(groups, plans, strict=True)
         if chosen is not None
         for job in group.jobs(chosen.counts)
     ]
     if say is not None:
         seconds = sum(group.seconds(jobs) for group in groups) / _cores()
-        networks = sum(sum(chosen.counts) for chosen in planned if chosen is not None)
+        networks = sum(sum(chosen.counts) for chosen in plans if chosen is not None)
         say(f"{networks} networks planned, estimated time {seconds:.0f} s")
     _run(jobs, "networks", say)
     return outside
@@ -152,25 +157,10 @@ def _usual(group: Group) -> dict[Question, float]:
 
 def _largest(group: Group, c: dict[Question, float], declared: Declared, rows: int) -> Plan | None:
     """The plan of the row that needs most, for the rows in ``c``; all rows of the group use it."""
-    plans = []
-    for question, fluctuation in c.items():
-        try:
-            chosen = plan(
-                fluctuation,
-                delta=question.approach.attainable(declared.precision),
-                alpha=planned_level(declared.alpha, rows),
-                power=declared.power,
-                corrections=question.corrections,
-                design=group.design,
-                pilot=PILOT,
-                block=block_size,
-                seconds=engine_of(group.engine).seconds(
-                    group.network, group.samples, group.observables
-                ),
-            )
-        except Unreachable as problem:
-            raise DescriptionError(f"{question.row.quantity}: {problem}") from None
-        plans.append(chosen)
+    plans = [
+        planned(question, fluctuation, group.observables, declared, rows)
+        for question, fluctuation in c.items()
+    ]
     return max(plans, key=lambda chosen: chosen.seconds, default=None)
 
 

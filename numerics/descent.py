@@ -63,7 +63,9 @@ def gradient(
     Raises ``NotCovered`` for normalized or standardized weights and the cross-entropy.
 
     >>> net = Network("linear", depth=2, sigma_w2=1)
-    >>> ones = Parameters((np.ones((1, 3, 2)), np.ones((1, 2, 1))), (np.zeros((1, 2)),) * 2)
+    >>> ones = Parameters(
+    ...     (np.ones((1, 3, 2)), np.ones((1, 2, 1))), (np.zeros((1, 2)), np.zeros((1, 1)))
+    ... )
     >>> gradient(net, ones, np.eye(3)[:1], np.ones((1, 1, 1))).weights[1].ravel()
     array([1., 1.])
     """

@@ -20,8 +20,9 @@ import theory.meanfield
 from derivations import evidence
 from derivations.approach import MEAN
 from derivations.catalogue import THEOREMS, theorem
-from derivations.evidence import PILOT, Judged, check, exit_status
+from derivations.evidence import Judged, check, exit_status
 from derivations.networks import LINEAR, NETWORKS, RELU, TANH
+from derivations.planning import PILOT
 from derivations.theorem import Case
 from numerics.ensemble import SEED_BASE, block_size
 from numerics.network import Parameters
