@@ -15,7 +15,7 @@ Source of the flow: Lyu, Li & Arora, NeurIPS 2022; the next order and several ei
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,7 @@ def log_sharpness_rate(D: Number) -> Number:
 
 
 def cubic_coefficient(
-    sharpness: Number, fourth: Number, thirds: Sequence[Number], curvatures: Sequence[Number]
+    sharpness: Number, fourth: Number, thirds: Iterable[Number], curvatures: Iterable[Number]
 ) -> Number:
     r"""The coefficient c of the normal form :math:`x' = -(1 + u + c x^2) x` across the manifold.
 
@@ -72,6 +72,17 @@ def cubic_coefficient(
     """
     bends = sum(L3**2 / (sharpness * at) for L3, at in zip(thirds, curvatures, strict=True))
     return -(8 * of(sharpness).number(1) / 3 - fourth / (3 * sharpness) + bends)
+
+
+def centre(x2: Number, thirds: np.ndarray, curvatures: np.ndarray) -> np.ndarray:
+    r"""The point around which the iterate flips, along each :math:`v_a`; (k,).
+
+    .. math:: n_a = -\frac{L_{3a}\, x^2}{2\lambda_a}
+
+    >>> centre(0.5, np.array([2.0]), np.array([4.0]))
+    array([-0.125])
+    """
+    return -thirds * x2 / (2 * curvatures)
 
 
 @dataclass(frozen=True)
