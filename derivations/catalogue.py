@@ -19,6 +19,7 @@ from derivations.fisher.ntk_parameterization import NTK_PARAMETERIZATION
 from derivations.fisher.placements import PLACEMENTS
 from derivations.fisher.unnormalized import UNNORMALIZED
 from derivations.kernels.catalogue import KERNEL_THEOREMS
+from derivations.sharpness.catalogue import SHARPNESS_THEOREMS
 from derivations.theorem import Theorem
 from theory.errors import DescriptionError
 
@@ -44,8 +45,8 @@ THEOREMS: tuple[Theorem, ...] = (
 )
 """The theorems that networks can refute."""
 
-ALL = (*THEOREMS, *KERNEL_THEOREMS)
-"""With those on integrals, which are proved and not measured."""
+ALL = (*THEOREMS, *KERNEL_THEOREMS, *SHARPNESS_THEOREMS)
+"""With those on integrals and on gradient descent, which are proved and not measured here."""
 
 
 def theorem(id: str) -> Theorem:

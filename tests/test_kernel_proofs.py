@@ -12,6 +12,7 @@ from scipy.special import ndtr
 
 from derivations.kernels.catalogue import KERNEL_THEOREMS
 from derivations.proof import ProofError
+from derivations.sharpness.catalogue import SHARPNESS_THEOREMS
 from theory.activations import SELU_SCALE
 from theory.families import error_function
 from theory.families.kernel import DoesNotExist, Kernel
@@ -33,8 +34,9 @@ from theory.symbols import (
     spread_t,
 )
 
-IDS = [one.id for one in KERNEL_THEOREMS]
-PROOFS = {one.id: one.prove() for one in KERNEL_THEOREMS}
+WITHOUT_ROWS = (*KERNEL_THEOREMS, *SHARPNESS_THEOREMS)
+IDS = [one.id for one in WITHOUT_ROWS]
+PROOFS = {one.id: one.prove() for one in WITHOUT_ROWS}
 
 
 def entries(proof, name=None):
@@ -45,8 +47,8 @@ def entries(proof, name=None):
 
 def test_ids_are_unique_and_need_no_network():
     assert len(set(IDS)) == len(IDS)
-    assert all(not one.rows and not one.cases for one in KERNEL_THEOREMS)
-    assert all(one.requires(None, 0) is None for one in KERNEL_THEOREMS)
+    assert all(not one.rows and not one.cases for one in WITHOUT_ROWS)
+    assert all(one.requires(None, 0) is None for one in WITHOUT_ROWS)
 
 
 # What a lemma states is the number that theory computes

@@ -4,14 +4,14 @@ import mpmath
 import numpy as np
 import pytest
 
-from derivations.dynamics import Setting, compare, directions, judge_order, start_at_edge, stride
+from derivations.dynamics import Setting, directions, judge_order, start_at_edge
 from numerics import losses, minimizers
 from numerics.orders import judge, order, response
 from numerics.weight_decay import check_scale_invariance, descend, scale_defect, walk
 from theory import scale_invariance as exact
 from theory import sharpness_problems as closed
 from theory.architecture import DescriptionError
-from theory.sharpness_flow import flow_speed, slow_period
+from theory.sharpness_flow import centre, flow_speed, slow_period
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.standard_normal((6, 9)), RNG.standard_normal(6)
@@ -352,17 +352,19 @@ def test_judged_order_is_a_row_with_the_keys_of_the_others():
     assert row["z"] is None
 
 
-def test_centre_of_the_oscillation_is_part_of_the_prepared_start():
-    """Where the third derivative does not vanish, the flip is around a point off the manifold."""
+def test_iterate_flips_around_the_centre_of_theory():
+    """Where third derivatives do not vanish, the middle of two steps lies off the manifold."""
     problem, loss = regression()
     zeta = problem.retract(problem.minimum + 0.4 * problem.retract(RNG.standard_normal(9)))
-    setting, errors = Setting(loss, zeta, problem), []
-    for decay in (6.25e-5, 1.5625e-5):
-        start = start_at_edge(setting, 0.5, decay)
-        run = descend(loss, start, 0.5, decay, int(0.2 / decay), every=stride(decay))
-        found = compare(setting, run, decay, lambda tau: problem.solution(zeta, tau))
-        errors.append(found.projected.max())
-    assert np.log2(errors[0] / errors[1]) / 2 == pytest.approx(1, abs=0.1)
+    setting, decay = Setting(loss, zeta, problem), 1e-6
+    run = descend(loss, start_at_edge(setting, 0.5, decay), 0.5, decay, 4000)
+    middle = minimizers.unit(run.pairs[-500:]).mean(axis=(0, 1))
+    on = setting.retract(middle)
+    _, thirds, curvatures = minimizers.jets(loss, on)
+    expected = centre(np.mean(run.amplitude[-500:] ** 2), thirds, curvatures)
+    found = minimizers.spectrum(loss, on).vectors[: len(thirds)] @ (middle - on)
+    assert np.abs(expected).max() > 1e-7
+    assert found == pytest.approx(expected, abs=0.02 * np.abs(expected).max())
 
 
 DECAY = 2.5e-4

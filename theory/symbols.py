@@ -232,6 +232,45 @@ f = _array("f", "f", "N", "output")
 fh_entry = _array("fh_entry", r"\hat f", "N", "entry of the normalized output")
 g = _array("g", "g", "N", "direction in which the outputs move")
 
+# Gradient descent with weight decay on a scale-invariant loss
+decay = _positive(
+    "decay", r"\varepsilon", "0 < eps < 1", "learning rate times weight decay", between=(0, 1)
+)
+learning_rate = _positive("learning_rate", r"\eta_w", "> 0", "learning rate of the weights")
+effective = _positive("effective", r"\tilde\eta", "> 0", "learning rate of the direction")
+length = _positive("length", r"\ell_w", "> 0", "length of the weights")
+stretch_w = _positive("stretch_w", r"c_w", "> 0", "factor of the weights")
+along = _real(
+    "along", r"\theta^{\top}\mathsf d", "real", "the part of a change of weights along them"
+)
+radial = _real("radial", r"\theta^{\top}\nabla F", "real", "radial part of the gradient of F")
+across = _real(
+    "across", r"\mathsf d^{\top}\nabla F", "real", "gradient of F along a change of weights"
+)
+span = _positive("span", r"|\mathsf d|^2", "> 0", "squared length of a change of weights")
+G = _positive("G", "G", "> 0", "squared gradient at the direction")
+second = _positive("second", r"\nu_2", "> 0", "inverse square of the effective learning rate")
+clock = _real("clock", r"\mathsf t", "real", "variable of a derivative at 0")
+X = _positive("X", "X", "> 0", "mean square of the angle off the minimizers")
+D = _positive("D", "D", ">= 0", "squared slope of the logarithm of the sharpness")
+top_curvature = _positive("top_curvature", r"\lambda_1", "> 0", "top eigenvalue at a minimizer")
+log_angle = _real("log_angle", r"\ell_x", "real", "logarithm of the angle over its mean")
+arc = _positive("arc", r"\mathsf s", "0..pi/2", "angle on an arc", between=(0, 1))
+form = _positive("form", "b_2", "> 0, not 1", "second entry of a form whose first is 1", (2, 4))
+height_q = _positive("height_q", r"\mathsf q", "> 0", "value of the form at a direction")
+square_r = _positive("square_r", r"\mathsf r", "> 0", "value of its square", (9, 16))
+tilt = _positive("tilt", r"\alpha_0", "0..pi/2", "angle off the minimum norm at time 0", (0, 1))
+flow_time = _positive("flow_time", r"\tau_w", "> 0", "learning rate times decay times steps")
+theta = _letter("theta", r"\theta", "n x 1", "direction of the weights")
+theta_row = _letter("theta_row", r"\theta^{\top}", "1 x n", "direction, transposed")
+grad = _letter("grad", r"\nabla F", "n x 1", "gradient of any function F at the direction")
+grad_row = _letter("grad_row", r"\nabla F^{\top}", "1 x n", "its transpose")
+bend = _letter("bend", r"\nabla^2 F", "n x n", "second derivatives of F at the direction")
+way = _letter("way", r"\mathsf d", "n x 1", "a change of the weights")
+way_row = _letter("way_row", r"\mathsf d^{\top}", "1 x n", "a change of the weights, transposed")
+push = _letter("push", r"\nabla L", "n x 1", "gradient of the loss at the direction")
+push_row = _letter("push_row", r"\nabla L^{\top}", "1 x n", "its transpose")
+
 # Functions, of which nothing is known but what a proof states
 varphi = _function("varphi", r"\varphi", "R -> R", "activation")
 density = _function("p", "p", "> 0", "density of a Gaussian pair at (u_t, u_s)")

@@ -1,0 +1,1 @@
+"""Theorems on scale-invariant losses under weight decay, one a file."""

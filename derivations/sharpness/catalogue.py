@@ -1,0 +1,23 @@
+"""The theorems on scale-invariant losses, one line each."""
+
+from __future__ import annotations
+
+from derivations.sharpness.edge import EDGE_OF_STABILITY
+from derivations.sharpness.identities import SCALE_INVARIANCE
+from derivations.sharpness.recursion import WEIGHT_DECAY_RECURSION
+from derivations.sharpness.solutions import SHARPNESS_SOLUTIONS
+from derivations.theorem import Theorem
+
+SHARPNESS_THEOREMS: tuple[Theorem, ...] = (
+    SCALE_INVARIANCE,
+    WEIGHT_DECAY_RECURSION,
+    EDGE_OF_STABILITY,
+    SHARPNESS_SOLUTIONS,
+)
+
+
+def show(id: str) -> None:
+    """Verify the proof of a theorem on scale-invariant losses and print it in LaTeX."""
+    proof = next(one for one in SHARPNESS_THEOREMS if one.id == id).prove()
+    proof.verify()
+    print(proof.to_latex())
