@@ -16,7 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from derivations import descent_command, kernel_command, phase_command, sweep_command
+from derivations import (
+    descent_command,
+    flow_command,
+    kernel_command,
+    phase_command,
+    sweep_command,
+)
 
 if TYPE_CHECKING:
     from derivations.theorem import Theorem
@@ -140,6 +146,9 @@ def _parser() -> Parser:
         descent, "descent", "gradient descent over widths and rates, beside the predicted threshold"
     )
     descent_command.add_arguments(sub)
+
+    sub = command(flow, "flow", "gradient descent with weight decay beside its flow")
+    flow_command.add_arguments(sub)
 
     sub = command(list_theorems, "list", "list the theorems")
     sub.add_argument("--json", action="store_true")
@@ -333,6 +342,19 @@ def descent(options: argparse.Namespace) -> int:
     else:
         print(descent_command.to_text(found))
     return 0
+
+
+def flow(options: argparse.Namespace) -> int:
+    found, reason = flow_command.flow(options)
+    if options.out is not None:
+        flow_command.write(found, options.out)
+    if options.json:
+        _print_json(found)
+    elif options.out is None:
+        _show(flow_command.summary(found), as_json=False)
+    if reason is not None:
+        _say(f"fisherfield: out of regime: {reason}")
+    return 0 if reason is None else 3
 
 
 def list_theorems(options: argparse.Namespace) -> int:

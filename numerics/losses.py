@@ -22,9 +22,14 @@ IMAGINARY = 1e-40
 class Loss(Protocol):
     """A sum of squares over N samples, and the groups of weights that are invariant each alone."""
 
-    size: int
-    samples: int
-    groups: tuple[slice, ...]
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def samples(self) -> int: ...
+
+    @property
+    def groups(self) -> tuple[slice, ...]: ...
 
     def residual(self, w: np.ndarray) -> np.ndarray:
         """Residuals (..., k) at weights (..., n)."""
@@ -267,6 +272,13 @@ class Network:
             h = u if last else np.tanh(u)
             slopes.append(np.ones_like(u) if last else 1 - h * h)
         return h[..., 0], slopes, backs
+
+    def features(self, w: np.ndarray) -> np.ndarray:
+        """What the readout sees, (..., N, m)."""
+        h: np.ndarray = np.broadcast_to(self.X, (*w.shape[:-1], *self.X.shape))
+        for W in self._matrices(w)[:-1]:
+            h = np.tanh(self._layer(h, W, last=False)[0])
+        return h
 
     @property
     def _scale(self) -> float:

@@ -21,6 +21,10 @@ NEAR = 0.02
 """Part of the path length below which the last distance must lie for order 1."""
 
 
+RESOLVED = 1e-3
+"""Part of its first extremum below which a decaying oscillation is not looked at."""
+
+
 class Order(NamedTuple):
     """The observed order, its error, and those of every pair of successive runs."""
 
@@ -79,7 +83,8 @@ def response(base: np.ndarray, moved: np.ndarray) -> Response:
     """How a run with another amplitude returns: the difference of the logarithms oscillates.
 
     ``base`` and ``moved`` (T,) are the amplitudes of the two runs. Three crossings of zero give
-    the period; the growth is the slope of the logarithms of the extrema between them.
+    the period, the first and the last extremum between them the growth. What follows an extremum
+    below a thousandth of the first is not looked at.
 
     >>> t = np.arange(400.0)
     >>> found = response(np.ones(400), np.exp(0.1 * np.exp(-t / 100) * np.cos(t / 9)))
@@ -89,15 +94,14 @@ def response(base: np.ndarray, moved: np.ndarray) -> Response:
     difference = np.log(moved) - np.log(base)
     signs = np.signbit(difference)
     at = np.flatnonzero(signs[1:] != signs[:-1])
-    if len(at) < 3:
+    peaks = [a + 1 + int(np.abs(difference[a + 1 : b + 1]).argmax()) for a, b in pairwise(at)]
+    heights = np.abs(difference[peaks]) if peaks else np.empty(0)
+    lost = np.flatnonzero(heights < RESOLVED * heights[:1])
+    count = int(lost[0]) if len(lost) else len(peaks)
+    if count < 2:
         return Response(None, None)
-    part = difference[at] / (difference[at] - difference[at + 1])
-    crossings = at + part
-    period = 2 * (crossings[-1] - crossings[0]) / (len(crossings) - 1)
-    peaks = [
-        a + int(np.abs(difference[a:b]).argmax()) for a, b in zip(at[:-1] + 1, at[1:], strict=True)
-    ]
-    if len(peaks) < 2:
-        return Response(float(period), None)
-    growth = np.polyfit(peaks, np.log(np.abs(difference[peaks])), 1)[0]
-    return Response(float(period), float(growth))
+    at = at[: count + 1]
+    crossings = at + difference[at] / (difference[at] - difference[at + 1])
+    period = 2 * (crossings[-1] - crossings[0]) / count
+    rise = np.log(heights[count - 1] / heights[0]) / (peaks[count - 1] - peaks[0])
+    return Response(float(period), float(rise))

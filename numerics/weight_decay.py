@@ -23,15 +23,13 @@ CHUNK = 2**22
 class Trajectory:
     """A run of T steps: scalars of every step, and pairs of successive weights now and then.
 
-    ``loss``, ``norm2`` and ``effective_rate`` (T + 1,) belong to the weights before each step and
+    ``loss`` and ``norm2``, the squared norm (T + 1,), belong to the weights before each step and
     after the last; ``amplitude`` (T,) is half the angle between successive directions.
-    ``pairs`` (K, 2, n) are the weights at ``kept`` (K,) and one step later. In several groups
-    ``norm2`` and ``effective_rate`` are those of the first.
+    ``pairs`` (K, 2, n) are the weights at ``kept`` (K,) and one step later.
     """
 
     loss: np.ndarray
     norm2: np.ndarray
-    effective_rate: np.ndarray
     amplitude: np.ndarray
     kept: np.ndarray
     pairs: np.ndarray
@@ -90,7 +88,6 @@ def descend(
     rows = max(2, CHUNK // loss.size)
     chunk = np.empty((rows, loss.size))
     filled, first = 0, 0
-    group = loss.groups[0]
     for at, w in enumerate(walk(loss, start, eta, decay, steps, noise, seed)):
         chunk[filled] = w
         filled += 1
@@ -107,20 +104,12 @@ def descend(
             here[inside - first + 1],
         )
         whole = here if at == steps else here[:-1]
-        norm2 = (whole[:, group] ** 2).sum(axis=-1)
+        norm2 = (whole**2).sum(axis=-1)
         scalars.append(np.array([value(loss, whole), norm2]))
         amplitudes.append(_turns(here) / 2)
         chunk[0], filled, first = w, 1, at
     loss_values, norm2 = np.concatenate(scalars, axis=1)
-    rate, share = (float(np.broadcast_to(one, loss.size)[group][0]) for one in (eta, decay))
-    return Trajectory(
-        loss_values,
-        norm2,
-        rate / ((1 - share) * norm2),
-        np.concatenate(amplitudes),
-        kept,
-        pairs,
-    )
+    return Trajectory(loss_values, norm2, np.concatenate(amplitudes), kept, pairs)
 
 
 def _turns(rows: np.ndarray) -> np.ndarray:

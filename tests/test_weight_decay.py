@@ -152,7 +152,6 @@ def test_run_keeps_pairs_and_every_step(monkeypatch):
     weights = np.array(list(walk(loss, start, 0.5, 1e-2, 50)))
     assert run.loss == pytest.approx(losses.value(loss, weights), rel=1e-14)
     assert run.norm2 == pytest.approx((weights**2).sum(axis=1), rel=1e-14)
-    assert run.effective_rate == pytest.approx(0.5 / (0.99 * run.norm2), rel=1e-14)
     assert list(run.kept) == list(range(0, 50, 6))
     assert np.array_equal(run.pairs, np.stack([weights[run.kept], weights[run.kept + 1]], axis=1))
     units = minimizers.unit(weights)
@@ -383,7 +382,8 @@ def test_averages_at_the_edge_are_those_of_theory():
     expected = np.mean([one.loss(DECAY) for one in edges])
     assert np.mean(run.loss[steps]) / expected == pytest.approx(1, abs=1e-2)
     on = setting.retract(directions(run.pairs[steps]))
-    rate = np.sqrt(run.effective_rate[1:] * run.effective_rate[:-1])[steps]
+    rates = exact.effective_learning_rate(0.5, DECAY, run.norm2)
+    rate = np.sqrt(rates[1:] * rates[:-1])[steps]
     u = rate * setting.closed.sharpness(on)[:, 0] - 2
     expected = np.mean([one.hover(DECAY) for one in edges])
     assert np.mean(u) / expected == pytest.approx(1, abs=2e-2)
@@ -403,7 +403,7 @@ def test_slow_oscillation_has_the_period_and_the_growth_of_theory(forms, s):
     tau = np.linspace(0, 0.48, 200)
     rates = [setting.edge(one).growth_rate for one in setting.closed.solution(setting.zeta, tau)]
     assert np.sign(growth) == np.sign(np.mean(rates))
-    assert growth / DECAY == pytest.approx(np.mean(rates), rel=0.08)
+    assert growth / DECAY == pytest.approx(np.mean(rates), rel=0.04)
 
 
 def test_slow_period_from_a_start_ten_percent_off():

@@ -1,0 +1,154 @@
+"""``fisherfield flow``: gradient descent with weight decay beside the sharpness-reduction flow."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from theory.errors import DescriptionError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from derivations.dynamics import Setting
+
+STARTS = ("prepared", "random", "stable")
+
+STABLE = 0.4
+"""A stable start has this part of the edge's effective learning rate."""
+
+OFF = 0.01
+"""Angle of a stable start off the manifold."""
+
+REASONS = {
+    "underflow": "the oscillation underflowed to exactly 0 on its way to the edge, so nothing can "
+    "grow there; use --start prepared or --noise 1e-8",
+    "crossing": "the second eigenvalue reached the first; the flow of one eigenvalue ends there",
+    "averages": "|c| eps is above 0.2, so the averages at the edge do not hold; use smaller rates",
+}
+
+
+def add_arguments(sub: argparse.ArgumentParser) -> None:
+    """The arguments that ``flow`` reads."""
+    sub.add_argument("problem", metavar="PROBLEM", help="arc, quadratic, batchnorm-mlp, ...")
+    sub.add_argument(
+        "--param", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="as in b=3"
+    )
+    sub.add_argument("--seed", type=int, metavar="S", help="of data and noise")
+    sub.add_argument("--start", default="prepared", metavar="START", help=", ".join(STARTS))
+    sub.add_argument("--noise", type=float, default=0.0, metavar="R", help="relative noise: 0")
+    sub.add_argument("--eta", type=float, default=0.5, metavar="ETA", help="learning rate: 0.5")
+    sub.add_argument(
+        "--weight-decay", type=float, metavar="LAMBDA", help="weight decay, by default a small one"
+    )
+    sub.add_argument("--time", type=float, metavar="TAU", help="eta times decay times steps")
+    sub.add_argument("--points", type=int, default=200, metavar="K", help="points kept: 200")
+    sub.add_argument("--out", metavar="FILE", help="write the JSON there")
+    sub.add_argument("--json", action="store_true")
+
+
+def flow(options: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
+    """The record of one run, and why it left the regime of the theory, or None.
+
+    Raises ``DescriptionError`` for what has no meaning.
+    """
+    from derivations.flow_problems import PROBLEMS
+    from derivations.flow_record import Run, record
+    from numerics.weight_decay import check_scale_invariance
+    from theory.scale_invariance import check_decay
+    from theory.validation import check_positive, look_up, whole
+
+    problem = look_up(options.problem, PROBLEMS, "problem")
+    given = _parameters(options.param)
+    check_positive("eta", options.eta)
+    weight_decay = problem.weight_decay if options.weight_decay is None else options.weight_decay
+    check_positive("weight-decay", weight_decay)
+    if not 0 <= options.noise < 1:
+        raise DescriptionError(f"noise must be at least 0 and below 1, {options.noise} given")
+    decay = options.eta * weight_decay
+    check_decay(decay)
+    time = problem.time if options.time is None else options.time
+    check_positive("time", time)
+    setting = problem.setting(given, options.seed)
+    seed = problem.seed if options.seed is None else options.seed
+    check_scale_invariance(setting.loss, seed)
+    run = Run(
+        options.eta,
+        decay,
+        time,
+        whole("points", options.points, 2),
+        options.noise,
+        seed,
+        options.start == "prepared",
+    )
+    start = _start(options.start, setting, options.eta, decay, seed)
+    values = {name: list(one) for name, one in {**problem.defaults, **given}.items()}
+    described = {
+        "problem": options.problem,
+        "parameters": {name: v[0] if len(v) == 1 else v for name, v in values.items()},
+        "eta": options.eta,
+        "weight_decay": weight_decay,
+        "eps": decay,
+        "seed": seed,
+        "start": options.start,
+    }
+    found = described | record(setting, start, run, problem.coordinate)
+    return found, REASONS.get(found["regime"])
+
+
+def summary(found: dict[str, Any]) -> dict[str, Any]:
+    """The record without its arrays over the points, for the terminal."""
+    arrays = {"tau", "step", "loss", "norm2", "effective_learning_rate", "x", "D", "coordinate"}
+    arrays |= {"lambda1", "lambda2", "lambda1_iterate", "flow_coordinate", "distance"}
+    kept = {name: one for name, one in found.items() if name not in arrays | {"events"}}
+    distances = [one for one in kept.pop("distance_projected") if one is not None]
+    events = {f"event {e['kind']}": f"tau {e['tau']:.6g}" for e in found["events"]}
+    return kept | events | {"largest distance": max(distances, default=None)}
+
+
+def write(found: dict[str, Any], path: str) -> None:
+    """The record as a JSON file; ``DescriptionError`` where it cannot be written."""
+    try:
+        Path(path).write_text(json.dumps(found, allow_nan=False) + "\n", encoding="utf-8")
+    except OSError as problem:
+        raise DescriptionError(f"cannot write {path}: {problem.strerror}") from None
+
+
+def _parameters(texts: list[str]) -> dict[str, tuple[float, ...]]:
+    found = {}
+    for text in texts:
+        name, equals, values = text.partition("=")
+        try:
+            found[name] = tuple(float(one) for one in values.split(",")) if equals else ()
+        except ValueError:
+            found[name] = ()
+        if not found[name]:
+            raise DescriptionError(
+                f"a parameter is NAME=VALUE or NAME=VALUE,VALUE,..., {text!r} given"
+            )
+    return found
+
+
+def _start(name: str, setting: Setting, eta: float, decay: float, seed: int) -> np.ndarray:
+    import numpy as np
+
+    from derivations.dynamics import start_at_edge
+    from theory.scale_invariance import norm2_at
+
+    if name == "prepared":
+        return start_at_edge(setting, eta, decay)
+    if name == "random":
+        return np.random.default_rng(seed).standard_normal(setting.loss.size)
+    if name == "stable":
+        values, vectors = setting.top(setting.zeta)
+        theta = np.cos(OFF) * setting.zeta + np.sin(OFF) * vectors[0]
+        return theta * norm2_at(eta, decay, STABLE * 2 / values[0]) ** 0.5
+    if not name.endswith(".npy"):
+        raise DescriptionError(f"unknown start {name!r}; known: {', '.join(STARTS)}, FILE.npy")
+    try:
+        return np.load(name, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as problem:
+        reason = str(problem).partition("\n")[0]
+        raise DescriptionError(f"cannot read an array from {name}: {reason}") from None
