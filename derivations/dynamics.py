@@ -44,11 +44,15 @@ class ClosedForm(Protocol):
 
 @dataclass(frozen=True)
 class Setting:
-    """A loss, a minimizer (n,) where the flow starts, and the closed form, if there is one."""
+    """A loss, a minimizer (n,) where the flow starts, and the closed form, if there is one.
+
+    ``rtol`` is the tolerance with which the flow is integrated.
+    """
 
     loss: Loss
     zeta: np.ndarray
     closed: ClosedForm | None = None
+    rtol: float = 1e-11
 
     def retract(self, z: np.ndarray) -> np.ndarray:
         return minimizers.project(self.loss, z)
@@ -82,9 +86,9 @@ class Setting:
         g = self.grad_log(self.retract(z), 0)
         return float(g @ g)
 
-    def integrated(self, time: float, rtol: float = 1e-11) -> Flow:
+    def integrated(self, time: float) -> Flow:
         """The flow from the start, from the loss's own derivatives."""
-        return integrate(self.retract, self.top, self.grad_log, self.zeta, time, rtol=rtol)
+        return integrate(self.retract, self.top, self.grad_log, self.zeta, time, rtol=self.rtol)
 
     @cached_property
     def solution(self) -> Solution | None:

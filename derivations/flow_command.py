@@ -39,9 +39,15 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--seed", type=int, metavar="S", help="of data and noise")
     sub.add_argument("--start", default="prepared", metavar="START", help=", ".join(STARTS))
     sub.add_argument("--noise", type=float, default=0.0, metavar="R", help="relative noise: 0")
-    sub.add_argument("--eta", type=float, default=0.5, metavar="ETA", help="learning rate: 0.5")
     sub.add_argument(
-        "--weight-decay", type=float, metavar="LAMBDA", help="weight decay, by default a small one"
+        "--eta", type=float, action="append", metavar="ETA", help="learning rate: 0.5; or by group"
+    )
+    sub.add_argument(
+        "--weight-decay",
+        type=float,
+        action="append",
+        metavar="LAMBDA",
+        help="weight decay, by default a small one; or by group",
     )
     sub.add_argument("--time", type=float, metavar="TAU", help="eta times decay times steps")
     sub.add_argument("--points", type=int, default=200, metavar="K", help="points kept: 200")
@@ -54,7 +60,7 @@ def flow(options: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
 
     Raises ``DescriptionError`` for what has no meaning.
     """
-    from derivations.flow_problems import PROBLEMS
+    from derivations.flow_problems import PROBLEMS, two_groups
     from derivations.flow_record import Run, record
     from numerics.weight_decay import check_scale_invariance
     from theory.scale_invariance import check_decay
@@ -62,40 +68,50 @@ def flow(options: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
 
     problem = look_up(options.problem, PROBLEMS, "problem")
     given = _parameters(options.param)
-    check_positive("eta", options.eta)
-    weight_decay = problem.weight_decay if options.weight_decay is None else options.weight_decay
-    check_positive("weight-decay", weight_decay)
+    etas = options.eta or [0.5]
+    weight_decays = options.weight_decay or [problem.weight_decay]
+    groups = max(len(etas), len(weight_decays))
+    if groups > problem.groups:
+        raise DescriptionError(
+            f"{options.problem} has {problem.groups} group(s) of weights with rates of their own, "
+            f"rates for {groups} given"
+        )
+    etas, weight_decays = (one * groups if len(one) == 1 else one for one in (etas, weight_decays))
+    for eta, weight_decay in zip(etas, weight_decays, strict=True):
+        check_positive("eta", eta)
+        check_positive("weight-decay", weight_decay)
+        check_decay(eta * weight_decay)
     if not 0 <= options.noise < 1:
         raise DescriptionError(f"noise must be at least 0 and below 1, {options.noise} given")
-    decay = options.eta * weight_decay
-    check_decay(decay)
+    decays = [eta * one for eta, one in zip(etas, weight_decays, strict=True)]
     time = problem.time if options.time is None else options.time
     check_positive("time", time)
-    setting = problem.setting(given, options.seed)
+    points = whole("points", options.points, 2)
     seed = problem.seed if options.seed is None else options.seed
-    check_scale_invariance(setting.loss, seed)
-    run = Run(
-        options.eta,
-        decay,
-        time,
-        whole("points", options.points, 2),
-        options.noise,
-        seed,
-        options.start == "prepared",
-    )
-    start = _start(options.start, setting, options.eta, decay, seed)
-    values = {name: list(one) for name, one in {**problem.defaults, **given}.items()}
+    values = {name: list(one) for name, one in problem.parameters(given).items()}
     described = {
         "problem": options.problem,
         "parameters": {name: v[0] if len(v) == 1 else v for name, v in values.items()},
-        "eta": options.eta,
-        "weight_decay": weight_decay,
-        "eps": decay,
+        "eta": _one_or_all(etas),
+        "weight_decay": _one_or_all(weight_decays),
+        "eps": _one_or_all(decays),
         "seed": seed,
         "start": options.start,
     }
+    if problem.make is None:
+        if options.start != "prepared" or options.noise:
+            raise DescriptionError(f"{options.problem} starts prepared, without noise")
+        return described | two_groups(problem.parameters(given), etas, decays, time, points), None
+    setting = problem.setting(given, seed)
+    check_scale_invariance(setting.loss, seed)
+    start = _start(options.start, setting, etas[0], decays[0], seed)
+    run = Run(etas[0], decays[0], time, points, options.noise, seed, options.start == "prepared")
     found = described | record(setting, start, run, problem.coordinate)
     return found, REASONS.get(found["regime"])
+
+
+def _one_or_all(values: list[float]) -> float | list[float]:
+    return values[0] if len(values) == 1 else values
 
 
 def summary(found: dict[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from derivations.dynamics import Setting
+from derivations.flow_groups import Rates, record
 from numerics import losses, minimizers
 from theory import sharpness_problems as closed
 from theory.errors import DescriptionError, OutOfRegime
@@ -21,25 +23,32 @@ class Problem:
 
     ``coordinate`` reads a number for a figure off points (..., n) of the manifold; without it, it
     is the logarithm of the sharpness. ``seed``, ``time`` and ``weight_decay`` are defaults, the
-    last small enough for the averages at the edge.
+    last small enough for the averages at the edge. ``make`` is None where each of the ``groups``
+    of weights has rates of its own: see ``two_groups``.
     """
 
-    make: Callable[[Parameters, int], Setting]
+    make: Callable[[Parameters, int], Setting] | None
     defaults: Parameters
     coordinate: Callable[[Setting, np.ndarray], np.ndarray] | None = None
     seed: int = 0
     time: float = 2.0
     weight_decay: float = 1e-3
+    groups: int = 1
 
-    def setting(self, given: Parameters, seed: int | None) -> Setting:
-        """The setting with these parameters; ``DescriptionError`` for an unknown one."""
+    def parameters(self, given: Parameters) -> Parameters:
+        """Those given, and the defaults; ``DescriptionError`` for an unknown one."""
         for name, value in given.items():
             if name not in self.defaults:
                 known = ", ".join(self.defaults) or "none"
                 raise DescriptionError(f"unknown parameter {name!r}; known: {known}")
             if not value or not np.isfinite(value).all():
                 raise DescriptionError(f"parameter {name} must be finite numbers, {value} given")
-        return self.make({**self.defaults, **given}, self.seed if seed is None else seed)
+        return {**self.defaults, **given}
+
+    def setting(self, given: Parameters, seed: int | None) -> Setting:
+        """The setting with these parameters."""
+        assert self.make is not None
+        return self.make(self.parameters(given), self.seed if seed is None else seed)
 
 
 def _whole(p: Parameters, name: str, least: int) -> int:
@@ -151,21 +160,35 @@ def _readout_network(scheme: str) -> Callable[[Parameters, int], Setting]:
     return make
 
 
-def _relaxed(loss: losses.Loss, w: np.ndarray, before: float) -> Setting:
+def _relaxed(loss: losses.Loss, w: np.ndarray, before: float, rtol: float = 1e-11) -> Setting:
     """The setting after the flow ran for a while from the minimizer near some weights."""
     try:
         zeta = minimizers.project(loss, w)
     except DescriptionError:  # far from every minimizer a full step may circle for ever
         zeta = minimizers.project(loss, w, damped=True)
     if before == 0:
-        return Setting(loss, zeta)
-    flow = Setting(loss, zeta).integrated(before)
+        return Setting(loss, zeta, rtol=rtol)
+    flow = Setting(loss, zeta, rtol=rtol).integrated(before)
     if flow.crossing is not None:
         raise OutOfRegime(
             f"the second eigenvalue reaches the first at time {flow.crossing:.4g} of the flow that "
             f"prepares the start, over a time {before:g}; use another seed or a shorter time before"
         )
-    return Setting(loss, flow.at(flow.end))
+    return Setting(loss, flow.at(flow.end), rtol=rtol)
+
+
+def two_groups(
+    p: Parameters, etas: Sequence[float], decays: Sequence[float], time: float, points: int
+) -> dict[str, Any]:
+    """The record of two groups with rates of their own, or one for both."""
+    problem = closed.TwoGroups(_number(p, "a"), _number(p, "b"))
+    state = np.array([_number(p, name) for name in ("s_A", "s_B", "log_rho")])
+    if not (state[:2].min() > 0 and state[:2].max() < np.pi / 2):
+        raise DescriptionError(
+            f"parameters s_A and s_B must lie between 0 and pi/2, {state[0]:g}, {state[1]:g} given"
+        )
+    rates = Rates(np.broadcast_to(etas, 2).astype(float), np.broadcast_to(decays, 2).astype(float))
+    return record(problem, state, rates, time, points)
 
 
 def _matrix_completion(p: Parameters, seed: int) -> Setting:
@@ -178,7 +201,7 @@ def _matrix_completion(p: Parameters, seed: int) -> Setting:
     seen = rng.choice(rows**2, entries, replace=False)
     at = np.stack(np.divmod(seen, rows), axis=1)
     loss = losses.MatrixCompletion(at, target.ravel()[seen], (rows, rows), inner)
-    return _relaxed(loss, rng.standard_normal(loss.size), _number(p, "before"))
+    return _relaxed(loss, rng.standard_normal(loss.size), _number(p, "before"), rtol=1e-6)
 
 
 def _angle_on_arc(setting: Setting, zeta: np.ndarray) -> np.ndarray:
@@ -199,6 +222,12 @@ PROBLEMS: Mapping[str, Problem] = {
     "two-eigenvalues": Problem(
         _two_eigenvalues,
         {"form": (1.0, 2.0, 4.0), "second": (3.0, 1.5, 1.0), "zeta": (0.35, 0.45, 0.8)},
+    ),
+    "two-groups": Problem(
+        None,
+        {"a": (3.0,), "b": (2.0,), "s_A": (1.2,), "s_B": (1.1,), "log_rho": (0.0,)},
+        time=1.0,
+        groups=2,
     ),
     "batchnorm-regression": Problem(
         _batchnorm_regression,

@@ -7,7 +7,7 @@ visited. Where the run leaves the regime of the theory, an event says when, and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -105,20 +105,20 @@ def record(
         "steps": run.steps,
         "regime": _regime(events, first),
         "events": sorted(events, key=lambda event: event["tau"]),
-        "tau": _plain(run.decay * path.kept),
+        "tau": plain(run.decay * path.kept),
         "step": path.kept.tolist(),
-        "loss": _plain(path.loss[path.kept]),
-        "norm2": _plain(path.norm2[path.kept]),
-        "effective_learning_rate": _plain(rates[path.kept]),
-        "lambda1": _plain(visited.sharpness),
-        "lambda2": _plain(visited.second),
-        "lambda1_iterate": _plain(_iterate_sharpness(setting, raw)),
-        "x": _plain(visited.x),
-        "D": _plain(visited.D),
-        "coordinate": _plain(_read(read, setting, visited.zeta)),
-        "flow_coordinate": _plain(_read(read, setting, expected)),
-        "distance": _plain(np.sqrt(((raw - expected) ** 2).sum(axis=-1))),
-        "distance_projected": _plain(lengths),
+        "loss": plain(path.loss[path.kept]),
+        "norm2": plain(path.norm2[path.kept]),
+        "effective_learning_rate": plain(rates[path.kept]),
+        "lambda1": plain(visited.sharpness),
+        "lambda2": plain(visited.second),
+        "lambda1_iterate": plain(_iterate_sharpness(setting, raw)),
+        "x": plain(visited.x),
+        "D": plain(visited.D),
+        "coordinate": plain(_read(read, setting, visited.zeta)),
+        "flow_coordinate": plain(_read(read, setting, expected)),
+        "distance": plain(np.sqrt(((raw - expected) ** 2).sum(axis=-1))),
+        "distance_projected": plain(lengths),
         "predicted": predicted,
         "measured": measured,
     }
@@ -235,8 +235,7 @@ def _pieces(setting: Setting, start: np.ndarray, length: float) -> list[Flow]:
 
     forms = setting.closed
     if not isinstance(forms, QuadraticForms) or len(forms.forms) == 1:
-        moved = Setting(setting.loss, start, setting.closed)
-        return [moved.integrated(length)]
+        return [replace(setting, zeta=start).integrated(length)]
     alone = integrate(forms.retract, forms.top, forms.grad_log, start, length, gap=0.0)
     if alone.crossing is None or alone.end >= length:
         return [alone]
@@ -345,6 +344,6 @@ def _regime(events: list[dict[str, Any]], first: int | None) -> str:
     return "stable" if first is None else "edge of stability"
 
 
-def _plain(values: np.ndarray) -> list[float | None]:
+def plain(values: np.ndarray) -> list[float | None]:
     """Numbers for JSON: None where there is none."""
     return [float(one) if np.isfinite(one) else None for one in values]

@@ -177,6 +177,24 @@ def test_start_of_a_file_and_a_record_in_a_file(run, tmp_path):
     assert found["loss"][0] == pytest.approx((0.09 + 4 * 0.64) * 0.04 / (2 * 0.77**2))
 
 
+@pytest.mark.parametrize(
+    "rates",
+    ["", " --eta 0.5 --eta 1.5 --weight-decay 5e-4 --weight-decay 6.7e-5 --param log_rho=0.3"],
+)
+def test_two_groups_follow_their_flow(result, rates):
+    found = result("two-groups --points 100" + rates)
+    assert list(found) == KEYS
+    assert {len(found[name]) for name in ARRAYS} == {100}
+    assert numbers(found, "distance_projected").max() < 2e-3
+    assert numbers(found, "coordinate") == pytest.approx(
+        numbers(found, "flow_coordinate"), abs=2e-3
+    )
+    assert found["measured"]["x2"] / found["predicted"]["x2"] == pytest.approx(1, abs=0.02)
+    assert abs(found["measured"]["hover"]) < 0.02
+    near = numbers(found, "lambda1_iterate") / numbers(found, "lambda1")
+    assert near == pytest.approx(np.ones(100), abs=20 * numbers(found, "x").max() ** 2)
+
+
 def test_summary_leaves_out_the_arrays(run):
     status, out, _ = run("arc --time 0.5 --points 10")
     assert status == 0
@@ -186,7 +204,7 @@ def test_summary_leaves_out_the_arrays(run):
 
 def test_default_parameters_of_every_problem_have_a_meaning():
     for name, problem in PROBLEMS.items():
-        if name != "matrix-completion":
+        if name not in ("matrix-completion", "two-groups"):
             setting = problem.setting({}, None)
             assert np.abs(setting.loss.residual(setting.zeta)).max() < 1e-9, name
 
@@ -207,6 +225,9 @@ def test_default_parameters_of_every_problem_have_a_meaning():
         ("batchnorm-regression --param features=3", "reach the targets"),
         ("matrix-completion --param entries=500", "500 of 400 entries"),
         ("layernorm-mlp --param widths=5", "a last width above the number of samples"),
+        ("arc --eta 1 --eta 2", "1 group(s) of weights with rates of their own, rates for 2"),
+        ("two-groups --param s_A=3", "between 0 and pi/2"),
+        ("two-groups --start random", "starts prepared"),
         ("arc --eta -1", "eta must be positive"),
         ("arc --weight-decay 0", "weight-decay must be positive"),
         ("arc --eta 1 --weight-decay 1", "between 0 and 1"),

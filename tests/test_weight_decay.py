@@ -4,6 +4,7 @@ import mpmath
 import numpy as np
 import pytest
 
+from derivations import flow_groups
 from derivations.dynamics import Setting, directions, judge_order, start_at_edge
 from numerics import losses, minimizers
 from numerics.orders import judge, order, response
@@ -426,31 +427,20 @@ def test_angle_of_the_stationary_cycle():
     assert run.loss == pytest.approx(np.full(1001, decay * (2 - decay) / 8), rel=1e-9)
 
 
-def test_two_groups_follow_their_own_flow():
-    """Equal rates, then rates of their own; the error falls with the decay."""
+@pytest.mark.parametrize(("etas", "share", "log_rho"), [((0.5, 0.5), 1, 0), ((0.5, 1.5), 0.4, 0.3)])
+def test_two_groups_approach_their_flow(etas, share, log_rho):
+    """Equal rates, then rates of their own."""
     problem, loss = closed.TwoGroups(3.0, 2.0), LOSSES["two groups"]
-    for eta, share, log_rho in ((np.full(2, 0.5), 1.0, 0.0), (np.array([0.5, 1.5]), 0.4, 0.3)):
-        errors = []
-        for decay in (4e-3, 2.5e-4):
-            decays = np.array([decay, share * decay])
-            state = np.array([1.2, 1.1, log_rho])
-            x = np.sqrt(problem.amplitude2(state, decay))
-            rates = 2 / problem.sharpness(state) * np.array([1.0, np.exp(log_rho)])
-            lengths = np.sqrt(exact.norm2_at(eta, decays, rates))
-            A = np.array([np.cos(x) * np.cos(1.2), np.cos(x) * np.sin(1.2), np.sin(x)])
-            start = np.concatenate([lengths[0] * A, lengths[1] * unit([np.cos(1.1), np.sin(1.1)])])
-            spread = [np.repeat(one, [3, 2]) for one in (eta, decays)]
-            run = descend(loss, start, *spread, int(1 / decay), every=int(1 / decay) - 1)
-            w = run.pairs[-1]
-            middle = minimizers.unit(w[:, :3]).sum(axis=0)
-            end = [np.arctan2(middle[1], middle[0]), np.arctan2(w[0, 4], w[0, 3])]
-            norms = (w[0, :3] @ w[0, :3], w[0, 3:] @ w[0, 3:])
-            rate = exact.effective_learning_rate(eta, decays, np.array(norms))
-            found = np.array([*end, np.log(rate[1] / rate[0])])
-            expected = problem.solution(state, decay * run.kept[-1], share)
-            errors.append(np.abs(found - expected).max())
-        assert errors[1] < errors[0] / 4
-        assert errors[1] < 1e-3
+    state, errors = np.array([1.2, 1.1, log_rho]), []
+    for decay in (4e-3, 2.5e-4):
+        rates = flow_groups.Rates(np.array(etas), np.array([decay, share * decay]))
+        start = flow_groups.start(problem, state, rates)
+        eta, decays = np.repeat(rates.eta, [3, 2]), np.repeat(rates.decay, [3, 2])
+        run = descend(loss, start, eta, decays, int(1 / decay), every=7)
+        expected = problem.solution(state, decay * (run.kept + 0.5), share)
+        errors.append(np.abs(flow_groups.states(run.pairs, rates) - expected).max())
+    assert errors[1] < errors[0] / 4
+    assert errors[1] < 1e-3
 
 
 # The verdict
