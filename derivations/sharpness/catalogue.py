@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from derivations.sharpness.edge import EDGE_OF_STABILITY
+from derivations.sharpness.groups import SHARPNESS_GROUPS
 from derivations.sharpness.identities import SCALE_INVARIANCE
 from derivations.sharpness.recursion import WEIGHT_DECAY_RECURSION
 from derivations.sharpness.solutions import SHARPNESS_SOLUTIONS
+from derivations.sharpness.zero_residual import ZERO_RESIDUAL
 from derivations.theorem import Theorem
 
 SHARPNESS_THEOREMS: tuple[Theorem, ...] = (
@@ -13,6 +15,8 @@ SHARPNESS_THEOREMS: tuple[Theorem, ...] = (
     WEIGHT_DECAY_RECURSION,
     EDGE_OF_STABILITY,
     SHARPNESS_SOLUTIONS,
+    SHARPNESS_GROUPS,
+    ZERO_RESIDUAL,
 )
 
 
