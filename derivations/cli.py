@@ -354,7 +354,8 @@ def flow(options: argparse.Namespace) -> int:
         _show(flow_command.summary(found), as_json=False)
     if reason is not None:
         _say(f"fisherfield: out of regime: {reason}")
-    return 0 if reason is None else 3
+        return 3
+    return 0 if found.get("verdict", "AGREES") == "AGREES" else 1
 
 
 def list_theorems(options: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from numerics.losses import Loss
 from numerics.orders import Order, judge, order
 from numerics.verdict import Verdict
 from numerics.weight_decay import Trajectory, descend
+from theory.errors import OutOfRegime
 from theory.scale_invariance import check_decay, norm2_at
 from theory.sharpness_flow import Edge, Flow, centre, cubic_coefficient, integrate, slow_period
 
@@ -27,6 +28,9 @@ Solution = Callable[[np.ndarray, Any], np.ndarray]
 
 MARKS = 24
 """Times at which a run is compared with the flow, in each slow period at least."""
+
+NEARBY = 0.05
+"""Spread, in each weight of the unit vector, of the starts that an order is judged from."""
 
 BEND = 1e-3
 """Step along the manifold over which the slope of D is taken, to the fourth order.
@@ -222,11 +226,24 @@ def judge_order(
     )
 
 
+def starts_near(setting: Setting, count: int, seed: int) -> list[Setting]:
+    """The setting and others whose minimizers are near, at random."""
+    rng = np.random.default_rng(seed)
+    moved = setting.zeta + NEARBY * rng.standard_normal((count - 1, setting.loss.size))
+    return [setting, *(replace(setting, zeta=one) for one in setting.retract(moved))]
+
+
 def _solution(
     setting: Setting, time: float, flow: Solution | None
 ) -> Callable[[np.ndarray], np.ndarray]:
     flow = setting.solution if flow is None else flow
     if flow is None:
-        return setting.integrated(time).at
+        found = setting.integrated(time)
+        if found.crossing is not None:
+            raise OutOfRegime(
+                f"the second eigenvalue reaches the first at time {found.crossing:.6g}, before the "
+                f"end {time:g} of the runs; judge over a shorter time"
+            )
+        return found.at
     known = flow
     return lambda tau: known(setting.zeta, tau)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 STARTS = ("prepared", "random", "stable")
 
+STARTS_JUDGED = 3
+
 STABLE = 0.4
 """A stable start has this part of the edge's effective learning rate."""
 
@@ -51,6 +53,11 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
     )
     sub.add_argument("--time", type=float, metavar="TAU", help="eta times decay times steps")
     sub.add_argument("--points", type=int, default=200, metavar="K", help="points kept: 200")
+    sub.add_argument(
+        "--judge",
+        action="store_true",
+        help="judge the order in which runs at 5 products of rates, 16 times to 1/16, approach it",
+    )
     sub.add_argument("--out", metavar="FILE", help="write the JSON there")
     sub.add_argument("--json", action="store_true")
 
@@ -99,15 +106,42 @@ def flow(options: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
         "start": options.start,
     }
     if problem.make is None:
-        if options.start != "prepared" or options.noise:
-            raise DescriptionError(f"{options.problem} starts prepared, without noise")
+        if options.start != "prepared" or options.noise or options.judge:
+            raise DescriptionError(
+                f"{options.problem} starts prepared, without noise, and has no judge of its order"
+            )
         return described | two_groups(problem.parameters(given), etas, decays, time, points), None
     setting = problem.setting(given, seed)
     check_scale_invariance(setting.loss, seed)
+    if options.judge:
+        return described | _judged(options, setting, etas[0], decays[0], time, seed), None
     start = _start(options.start, setting, etas[0], decays[0], seed)
     run = Run(etas[0], decays[0], time, points, options.noise, seed, options.start == "prepared")
     found = described | record(setting, start, run, problem.coordinate)
     return found, REASONS.get(found["regime"])
+
+
+def _judged(
+    options: argparse.Namespace, setting: Setting, eta: float, decay: float, time: float, seed: int
+) -> dict[str, Any]:
+    """The row of a verdict, with the distances that it rests on."""
+    from derivations.dynamics import judge_order, starts_near
+    from numerics.orders import RATIO
+    from theory.scale_invariance import check_decay
+
+    if options.start != "prepared" or options.noise:
+        raise DescriptionError("an order is judged from prepared starts, without noise")
+    decays = [decay * RATIO ** (2.0 - k) for k in range(5)]
+    check_decay(decays[0])
+    judged = judge_order(starts_near(setting, STARTS_JUDGED, seed), decays, time, eta=eta)
+    row = judged.to_json("sharpness-flow", options.problem)
+    return {
+        "verdict": row["verdict"],
+        "row": row,
+        "distances": list(judged.distances),
+        "orders": list(judged.found.orders),
+        "path": judged.path,
+    }
 
 
 def _one_or_all(values: list[float]) -> float | list[float]:
@@ -116,6 +150,8 @@ def _one_or_all(values: list[float]) -> float | list[float]:
 
 def summary(found: dict[str, Any]) -> dict[str, Any]:
     """The record without its arrays over the points, for the terminal."""
+    if "row" in found:
+        return {name: one for name, one in found.items() if name != "row"}
     arrays = {"tau", "step", "loss", "norm2", "effective_learning_rate", "x", "D", "coordinate"}
     arrays |= {"lambda1", "lambda2", "lambda1_iterate", "flow_coordinate", "distance"}
     kept = {name: one for name, one in found.items() if name not in arrays | {"events"}}

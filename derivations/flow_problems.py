@@ -234,6 +234,7 @@ PROBLEMS: Mapping[str, Problem] = {
         {"samples": (6.0,), "features": (9.0,), "angle": (0.5,)},
         _angle_from_minimum,
         seed=1,
+        weight_decay=2e-4,
     ),
     "weightnorm-regression": Problem(
         _weightnorm_regression,

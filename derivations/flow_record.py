@@ -86,9 +86,10 @@ def record(
     rates = effective_learning_rate(run.eta, run.decay, path.norm2)
     rate = np.sqrt(rates[path.kept] * rates[path.kept + 1])
     events: list[dict[str, Any]] = []
-    first = _edge_reached(path, visited, rate, run, events)
+    edge = _edge_reached(path, visited, rates, run, events)
+    first = None if edge is None else int(np.searchsorted(path.kept, edge, side="right")) - 1
     _look_for_trouble(path, visited, run, events)
-    flow = _flow(setting, visited, first, path, run)
+    flow = _flow(setting, visited, first, edge, run)
     tau = run.decay * (path.kept + 0.5)
     expected, events_of_flow = flow(tau)
     events += events_of_flow
@@ -98,7 +99,7 @@ def record(
         worst = max(abs(edge.c or 0) for edge in edges) * run.decay
         events.append(_event("averages", float(tau[first or 0]), run, worst))
     raw = minimizers.unit(path.pairs[:, 0])
-    predicted, measured = _compare(setting, start, path, visited, rate, edges, first, run, crossed)
+    predicted, measured = _compare(setting, path, visited, rate, edges, edge, run, crossed)
     lengths = np.sqrt(((visited.zeta - expected) ** 2).sum(axis=-1))
     read = coordinate or _log_sharpness
     return {
@@ -164,20 +165,25 @@ def _projected(setting: Setting, rows: np.ndarray) -> np.ndarray:
 def _edge_reached(
     path: Trajectory,
     visited: Visited,
-    rate: np.ndarray,
+    rates: np.ndarray,
     run: Run,
     events: list[dict[str, Any]],
 ) -> int | None:
-    """The first kept point at the edge: the start, where it was prepared there."""
+    """The step at which the edge is reached: 0, where the start was prepared there.
+
+    The sharpness of each step is that of the last projection: before the edge it stays.
+    """
     if run.prepared:
         return 0
-    at = np.flatnonzero(visited.known & (rate * visited.sharpness >= EDGE))
-    if not len(at):
+    steps = np.arange(run.steps)
+    sharpness = visited.sharpness[np.searchsorted(path.kept, steps, side="right") - 1]
+    with np.errstate(invalid="ignore"):
+        above = np.flatnonzero(rates[:-1] * sharpness >= EDGE)
+    if not len(above):
         return None
-    first = int(at[0])
-    tau = run.decay * float(path.kept[first])
-    events.append(_event("edge", tau, run, rate[first] * visited.sharpness[first]))
-    return first
+    at = int(above[0])
+    events.append(_event("edge", run.decay * at, run, rates[at] * sharpness[at]))
+    return at
 
 
 def _look_for_trouble(
@@ -195,16 +201,16 @@ def _look_for_trouble(
 
 
 def _flow(
-    setting: Setting, visited: Visited, first: int | None, path: Trajectory, run: Run
+    setting: Setting, visited: Visited, first: int | None, edge: int | None, run: Run
 ) -> Callable[[np.ndarray], tuple[np.ndarray, list[dict[str, Any]]]]:
     """The flow at given times, NaN where there is none, with the event that ends it."""
 
     def nothing(tau: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
         return np.full((len(tau), setting.loss.size), np.nan), []
 
-    if first is None:
+    if first is None or edge is None:
         return nothing
-    begin = 0.0 if run.prepared else run.decay * (float(path.kept[first]) + 0.5)
+    begin = run.decay * edge
     start = setting.zeta if run.prepared else visited.zeta[first]
 
     def known(tau: np.ndarray) -> tuple[np.ndarray, list[dict[str, Any]]]:
@@ -264,12 +270,11 @@ def _edges(setting: Setting, visited: Visited, first: int | None, before: np.nda
 
 def _compare(
     setting: Setting,
-    start: np.ndarray,
     path: Trajectory,
     visited: Visited,
     rate: np.ndarray,
     edges: list[Edge],
-    first: int | None,
+    edge: int | None,
     run: Run,
     crossed: float,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -278,11 +283,11 @@ def _compare(
     measured: dict[str, Any] = dict.fromkeys(names)
     if not run.prepared and visited.known[0]:
         predicted["time_to_edge"] = float(time_to_edge(rate[0], visited.sharpness[0]))
-        if first is not None:
-            measured["time_to_edge"] = run.decay * float(path.kept[first])
-    if first is None or not edges:
+        if edge is not None:
+            measured["time_to_edge"] = run.decay * edge
+    if edge is None or not edges:
         return predicted, measured
-    window = _whole_periods(int(path.kept[first]), int(min(run.steps, crossed / run.decay)), run)
+    window = _whole_periods(edge, int(min(run.steps, crossed / run.decay)), run)
     predicted["period"] = float(slow_period(run.decay))
     if window is None:
         return predicted, measured

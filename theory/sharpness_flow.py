@@ -192,7 +192,7 @@ class Flow:
                 f"the flow is known for times from 0 to {self.end:.6g}, "
                 f"{times.min():.6g} to {times.max():.6g} asked for"
             )
-        points = np.array([self.retract(self.dense(one)) for one in times])
+        points = self.retract(self.dense(times).T)
         return points if np.ndim(tau) else points[0]
 
 
@@ -209,11 +209,12 @@ def integrate(
 ) -> Flow:
     r"""The flow from a point of the manifold, over a time.
 
-    ``retract(z)`` is the point of the manifold nearest to z, ``top(z)`` gives eigenvalues in
-    descending order with their vectors, ``grad_log(z, i)`` the gradient of the logarithm of the
-    i-th along the manifold. The first ``active`` eigenvalues stay at the edge. The flow ends where
-    the next one comes within ``gap`` of the first; ``None`` looks at none. Where the callables
-    know the eigenvalues by name instead of by size, a gap of 0 finds the crossing itself.
+    ``retract(z)`` is the point of the manifold nearest to z, row by row, ``top(z)`` gives
+    eigenvalues in descending order with their vectors, ``grad_log(z, i)`` the gradient of the
+    logarithm of the i-th along the manifold. The first ``active`` eigenvalues stay at the edge.
+    The flow ends where the next one comes within ``gap`` of the first; ``None`` looks at none.
+    Where the callables know the eigenvalues by name instead of by size, a gap of 0 finds the
+    crossing itself.
 
     ``DescriptionError`` for a time that is not positive, ``NotConverged`` where the integrator
     stops.
