@@ -105,9 +105,9 @@ def _parser() -> Parser:
     sub.add_argument("--samples", type=int, metavar="N", help="with --network: samples")
     sub.add_argument(
         "--engine",
-        default="explicit",
         metavar="ENGINE",
-        help="explicit (default); conditional: networks of the same law at cost M; or fastest",
+        help="explicit; conditional: networks of the same law at cost M; or the fastest for each "
+        "row, as with --all or a precision below 0.02",
     )
     sub.add_argument("--json", action="store_true")
 
@@ -188,7 +188,8 @@ def check(options: argparse.Namespace) -> int:
     from derivations.terminal import verdicts
     from theory.network_file import read_network
 
-    given = {name: getattr(options, name) for name in ("precision", "alpha", "power", "samples")}
+    names = ("precision", "alpha", "power", "samples", "engine")
+    given = {name: getattr(options, name) for name in names}
     asked: Sequence[str | Theorem] | None = options.ids or None
     if options.claims is not None:
         from derivations.claims import read_claims
@@ -198,7 +199,6 @@ def check(options: argparse.Namespace) -> int:
         asked,
         read_network(options.network) if options.network else None,
         everything=options.all,
-        engine=options.engine,
         **{name: value for name, value in given.items() if value is not None},
         say=_say,
     )

@@ -45,7 +45,7 @@ def check(
     samples: int | None = None,
     alpha: float = ALPHA,
     power: float = POWER,
-    engine: str = "explicit",
+    engine: str | None = None,
     say: Say | None = None,
 ) -> list[Judged]:
     """Judge theorems against random networks.
@@ -58,8 +58,9 @@ def check(
     theorems refutes one, ``power`` that of finding an error of delta. ``engine``: "explicit";
     "conditional", which draws networks of the same law at a cost linear in the width, while rows
     that it does not cover are measured with explicit weights; or "fastest", for each row the one
-    that answers it sooner. ``say`` hears the estimated time and the plan, and lets progress be
-    shown.
+    that answers it sooner, which is the default with ``everything`` and for a precision finer than
+    2 %; otherwise it is "explicit". ``say`` hears the estimated time and the plan, and lets
+    progress be shown.
 
     Raises ``DescriptionError`` for an unknown theorem or meaningless numbers.
     """
@@ -68,6 +69,8 @@ def check(
         raise DescriptionError("--samples needs --network: the theorems' own cases have theirs")
     wanted = THEOREMS if ids is None else [ids] if isinstance(ids, str | Theorem) else ids
     chosen = [theorem(one) if isinstance(one, str) else one for one in wanted]
+    if engine is None:
+        engine = FASTEST if everything or precision < DELTA else "explicit"
     drawing = "conditional" if engine == FASTEST else engine_of(engine).name
     asked = questions(chosen, network, samples, everything, drawing)
     if engine == FASTEST:

@@ -806,7 +806,7 @@ def test_options_of_check_arrive(run, net, monkeypatch):
     run("check", "--engine", "conditional")
     for _, _, options in asked:
         options.pop("say")
-    usual = {"everything": False, "engine": "explicit"}
+    usual = {"everything": False}
     assert asked == [
         (None, None, usual),
         (["unnormalized"], None, usual | {"everything": True, "precision": 0.01}),

@@ -135,3 +135,40 @@ def test_time_of_a_conditioned_network_grows_with_the_width_alone():
     assert conditional[1] < 4 * conditional[0]
     assert conditional_seconds(1024, 16, 16, depth=5) == pytest.approx(2 * conditional[0])
     assert explicit_seconds(1024) / conditional[0] > 20
+
+
+@pytest.fixture
+def nothing_measured(monkeypatch):
+    def measure(groups, *_):
+        return {question: "not measured" for group in groups for question in group.questions}
+
+    monkeypatch.setattr("derivations.evidence._measure", measure)
+
+
+@pytest.mark.parametrize(
+    ("options", "engine"),
+    [
+        ({}, "explicit"),
+        ({"precision": 0.015}, "conditional"),
+        ({"everything": True}, "conditional"),
+        ({"engine": "fastest"}, "conditional"),
+        ({"precision": 0.015, "engine": "explicit"}, "explicit"),
+    ],
+    ids=str,
+)
+@pytest.mark.usefixtures("nothing_measured")
+def test_engine_unless_one_is_asked_for(options, engine):
+    rows = check("unnormalized", TANH, samples=8, **options)
+    assert {row.engine for row in rows if row.quantity == "kappa_1"} == {engine}
+
+
+@pytest.mark.usefixtures("nothing_measured")
+def test_the_fastest_engine_for_many_coupled_derivatives_is_explicit():
+    one = theorem("cross-entropy")
+    one = replace(one, rows=(one.row("mean_given_outputs"),))
+    for hidden, engine in (("layernorm", "conditional"), ("batchnorm", "explicit")):
+        network = Network(
+            "tanh", depth=3, sigma_w2=2, outputs=10, loss="cross-entropy", hidden=hidden
+        )
+        (row,) = check(one, network, samples=16, engine="fastest")
+        assert row.engine == engine
