@@ -597,8 +597,6 @@ def test_bulk_noise_equals_the_variance_of_independent_sources(place, outputs):
 def test_bulk_noise_needs_positive_covariances():
     with pytest.raises(OutOfRegime, match="non-negative covariance"):
         bulk.noise(network("tanh", 3, 0, input_overlaps=(1, -0.01)))
-    with pytest.raises(NotCovered, match="kinked"):
-        bulk.conditional_moments(Activation("leaky", "max(x, x/4)", kinks=(0,)), np.zeros(2), 1.0)
 
 
 # Three number systems
