@@ -26,7 +26,6 @@ from theory.architecture import (
     DescriptionError,
     MeanSubtraction,
     Network,
-    NotCovered,
     OutOfRegime,
 )
 from theory.last_layer import chi_square_mean
