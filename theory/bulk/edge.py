@@ -67,6 +67,6 @@ def edge_of(system: System) -> tuple[Edge, Point]:
 def _move(system: System, start: Point, g: float) -> Point | None:
     """The physical branch at g, from a solution near it; None where it is lost."""
     try:
-        return system.at(g, start.unknowns + (g - start.g) * system.tangent(start))
+        return system.at(g, start.unknowns + (g - start.g) * start.tangent)
     except (NotConverged, np.linalg.LinAlgError):
         return None

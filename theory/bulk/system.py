@@ -47,10 +47,11 @@ class Nodes(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A solution: g, the other unknowns, lambda, and lambda'(g)."""
+    """A solution: g, the other unknowns and their derivatives by g, lambda, and lambda'(g)."""
 
     g: Number
     unknowns: np.ndarray
+    tangent: np.ndarray
     value: Number
     slope: Number
 
@@ -164,13 +165,8 @@ class System:
     def curvature(self, point: Point) -> float:
         """lambda''(g) at a real solution, by a complex step."""
         h = COMPLEX_STEP * abs(point.g)
-        moved = point.unknowns + 1j * h * self.tangent(point)
+        moved = point.unknowns + 1j * h * point.tangent
         return float(self._point(np.append(moved, point.g + 1j * h)).slope.imag / h)
-
-    def tangent(self, point: Point) -> np.ndarray:
-        """The derivative of the unknowns by g."""
-        _, hessian = self.derivatives(np.append(point.unknowns, point.g))
-        return -np.linalg.solve(hessian[:-1, :-1], hessian[:-1, -1])
 
     def _sizes(self, state: np.ndarray) -> np.ndarray:
         """A resolvent's size is that of 1/X where it is small."""
@@ -183,9 +179,10 @@ class System:
 
     def _point(self, state: np.ndarray) -> Point:
         gradient, hessian = self.derivatives(state)
-        inner = np.linalg.solve(hessian[:-1, :-1], hessian[:-1, -1])
-        slope = self.chain.rho * (hessian[-1, -1] - hessian[-1, :-1] @ inner) + 1 / state[-1] ** 2
-        return Point(state[-1], state[:-1], self._value(state, gradient), slope)
+        tangent = -np.linalg.solve(hessian[:-1, :-1], hessian[:-1, -1])
+        along = hessian[-1, -1] + hessian[-1, :-1] @ tangent
+        slope = self.chain.rho * along + 1 / state[-1] ** 2
+        return Point(state[-1], state[:-1], tangent, self._value(state, gradient), slope)
 
 
 def _nodes(layer: Hidden, C: int, backward: bool) -> Nodes:

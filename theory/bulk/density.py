@@ -1,0 +1,88 @@
+r"""The density of the bulk: the fixed point just above the real line."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from theory.bulk.edge import edge_of
+from theory.bulk.model import Model
+from theory.bulk.system import Point, System
+from theory.errors import DescriptionError, NotConverged
+
+SMOOTHING = 3e-4
+LEAVES = 1.3
+FIRST, SHORTEST = 0.02, 1e-9
+GROWTH, FAR = 1.6, 0.5
+
+
+def density(chain: Model, values: np.ndarray, smoothing: float = SMOOTHING) -> np.ndarray:
+    r"""Density of the eigenvalues at ``values``, per eigenvalue of :math:`F^*`.
+
+    .. math:: \frac1\pi\,\mathrm{Im}\,g(\lambda + i\eta), \qquad
+              \eta = \mathrm{smoothing} \cdot \mathrm{edge},
+
+    which blurs the law by a Cauchy kernel of width eta. The solution is continued from beyond the
+    right edge, where it is real, down to each value, by steps that shorten where they change it
+    much. Raises ``NotConverged`` where it is lost or leaves the upper half plane.
+
+    >>> from theory.architecture import Network
+    >>> from theory.bulk.model import model
+    >>> linear = model(Network("linear", depth=2, sigma_w2=1), 1.0, 400)
+    >>> density(linear, np.array([1.0, 5.0, 12.0])).round(3)
+    array([0.158, 0.042, 0.   ])
+    """
+    values = np.asarray(values, dtype=float)
+    if not (0 < smoothing < 1) or not np.isfinite(values).all():
+        raise DescriptionError(
+            f"a density needs finite values and 0 < smoothing < 1, smoothing = {smoothing} given"
+        )
+    system = System(chain)
+    edge, at_edge = edge_of(system)
+    eta = smoothing * edge.value
+    start = LEAVES * max(edge.value, float(values.max(initial=0)))
+    point = _climb(system, at_edge, start)
+    point = system.near(complex(start, eta), point.unknowns, point.g)
+    found = np.empty(values.shape)
+    order = np.argsort(values.ravel())[::-1]
+    step = FIRST * edge.value
+    for at in order:
+        goal = complex(values.flat[at], eta)
+        point, step = _walk(system, point, goal, step)
+        found.flat[at] = point.g.imag / np.pi
+    return found
+
+
+def _climb(system: System, at_edge: Point, value: float) -> Point:
+    """The real solution at a value beyond the edge, from that at the edge."""
+    point, goal = at_edge, at_edge.g
+    while point.value < value:
+        goal = goal * (1 - FIRST)
+        unknowns = point.unknowns + (goal - point.g) * point.tangent
+        point = system.at(goal, unknowns)
+    return system.near(value, point.unknowns, point.g)
+
+
+def _walk(system: System, point: Point, goal: complex, step: float) -> tuple[Point, float]:
+    """The solution at the goal, and the length of the last step towards it."""
+    while point.value.real != goal.real:
+        left = goal.real - point.value.real
+        length = left if abs(left) <= step else np.copysign(step, left)
+        target = goal if length == left else complex(point.value.real + length, goal.imag)
+        # tangent in lambda: g moves by d lambda/lambda'
+        move = (target - point.value) / point.slope
+        change = abs(move) / abs(point.g)
+        found = None
+        if change < FAR:
+            unknowns = point.unknowns + move * point.tangent
+            try:
+                found = system.near(target, unknowns, point.g + move)
+            except (NotConverged, np.linalg.LinAlgError):
+                found = None
+        if found is not None and found.g.imag > 0 and abs(found.g - point.g) < FAR * abs(point.g):
+            point = found._replace(value=target)
+            step *= GROWTH
+            continue
+        step = abs(length) / 2
+        if step < SHORTEST * abs(goal):
+            raise system.failure(point.g, change)
+    return point, step
