@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from theory.bulk.edge import edge_of
+from theory.bulk.edge import edge_of, follow
 from theory.bulk.model import Model
 from theory.bulk.system import Point, System
 from theory.errors import DescriptionError, NotConverged
@@ -57,8 +57,7 @@ def _climb(system: System, at_edge: Point, value: float) -> Point:
     point, goal = at_edge, at_edge.g
     while point.value < value:
         goal = goal * (1 - FIRST)
-        unknowns = point.unknowns + (goal - point.g) * point.tangent
-        point = system.at(goal, unknowns)
+        point = follow(system, point, goal)
     return system.near(value, point.unknowns, point.g)
 
 

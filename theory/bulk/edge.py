@@ -64,6 +64,22 @@ def edge_of(system: System) -> tuple[Edge, Point]:
     raise system.failure(point.g, abs(point.slope) * point.g**2)
 
 
+def follow(system: System, start: Point, g: float) -> Point:
+    """The physical branch at g between the edge and 0, in as many steps as it takes."""
+    point, step = start, g - start.g
+    while True:
+        goal = g if abs(g - point.g) <= abs(step) else point.g + step
+        found = _move(system, point, goal)
+        if found is not None and goal == g:
+            return found
+        if found is not None:
+            point = found
+        elif abs(step) > SHORTEST * abs(g):
+            step /= 2
+        else:
+            raise system.failure(goal, np.inf)
+
+
 def _move(system: System, start: Point, g: float) -> Point | None:
     """The physical branch at g, from a solution near it; None where it is lost."""
     try:
