@@ -2,6 +2,19 @@ r"""The bulk of the spectrum when the number of samples grows in proportion to t
 
 from theory.bulk.density import density
 from theory.bulk.edge import Edge, right_edge
+from theory.bulk.finite import Top, top
 from theory.bulk.moments import Constants, constants, noise
+from theory.bulk.outliers import norm_outliers, uniform_shift
 
-__all__ = ["Constants", "Edge", "constants", "density", "noise", "right_edge"]
+__all__ = [
+    "Constants",
+    "Edge",
+    "Top",
+    "constants",
+    "density",
+    "noise",
+    "norm_outliers",
+    "right_edge",
+    "top",
+    "uniform_shift",
+]

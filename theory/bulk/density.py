@@ -29,7 +29,7 @@ def density(chain: Model, values: np.ndarray, smoothing: float = SMOOTHING) -> n
     >>> from theory.bulk.model import model
     >>> linear = model(Network("linear", depth=2, sigma_w2=1), 1.0, 400)
     >>> density(linear, np.array([1.0, 5.0, 12.0])).round(3)
-    array([0.158, 0.042, 0.   ])
+    array([0.214, 0.049, 0.   ])
     """
     values = np.asarray(values, dtype=float)
     if not (0 < smoothing < 1) or not np.isfinite(values).all():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from theory.architecture import Network
+from theory.architecture import Network, OutOfRegime
 from theory.bulk.edge import edge_of
 from theory.bulk.model import model
 from theory.bulk.orthogonal import largest_of_orthogonal
@@ -14,6 +14,7 @@ from theory.bulk.system import System
 
 TRACY_WIDOM_MEAN, TRACY_WIDOM_DEVIATION = -1.2065335745820, 1.2679831
 MOVE = 1e-6
+LEAST_SAMPLES = 32
 
 
 class Top(NamedTuple):
@@ -43,7 +44,13 @@ def top(network: Network, width: int, samples: int, scale: float | None = None) 
     mean largest eigenvalue of :math:`W^L W^{L T}/\sigma_w^2`. The standard deviation is that of
     Tracy and Widom, 1.268 s, and that of w times the derivative of the edge by w, added in squares.
     ``scale`` is w of one network where it is known; it has no spread then.
+    Raises ``OutOfRegime`` below 32 samples, or units of a layer.
     """
+    if samples < LEAST_SAMPLES:
+        raise OutOfRegime(
+            f"the top of the bulk needs at least {LEAST_SAMPLES} samples, {samples} given: it was "
+            "checked from 100 on; use more samples"
+        )
     spread = largest_of_orthogonal(int(network.outputs))
     units = np.sqrt(network.widths(width)[-2])
     w = 1 + spread.mean / units if scale is None else scale

@@ -35,8 +35,8 @@ def largest_of_orthogonal(C: int) -> Law:
 
     bordered by :math:`\Phi_j(t)` where C is odd. Raises ``OutOfRegime`` beyond C = 32.
 
-    >>> [round(largest_of_orthogonal(C).mean, 4) for C in (1, 2)]  # 0, sqrt(pi/2)
-    [0.0, 1.2533]
+    >>> [round(largest_of_orthogonal(C).mean, 4) for C in (2, 3)]  # the first is sqrt(pi/2)
+    [1.2533, 2.073]
     """
     if C > MOST:
         raise OutOfRegime(
