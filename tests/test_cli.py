@@ -161,14 +161,17 @@ def refused(outcome, *parts):
 # predict
 
 
+IN_PROPORTION = ("standard_deviation", "c1", "c2", "lower_leading", "upper_leading")
+
+
 @pytest.mark.parametrize("regime", ["fixed-samples", "proportional"])
 @pytest.mark.parametrize("last", LASTS)
 def test_prediction_has_its_documented_keys_with_numbers_as_numbers(result, net, last, regime):
     path = net(outputs=3, ratios=[1, 2, 0.5], last=last)
-    said = result(*sized("predict", path), "--regime", regime)
+    said = result(*sized("predict", path, 100, 40), "--regime", regime)
     assert said.keys() >= PREDICTED
     assert said["network"] == read_network(path).describe()
-    assert (said["width"], said["samples"], said["parameters"]) == (100, 10, 30403)
+    assert (said["width"], said["samples"], said["parameters"]) == (100, 40, 30403)
     assert {len(said[name]) for name in ("K", "kappa", "kappa_leading")} == {2}
     order = said["order_parameters"]
     assert list(order) == ["q1", "q2", "qh1", "qh2", "T1", "T2", "S1", "S2"]
@@ -176,11 +179,12 @@ def test_prediction_has_its_documented_keys_with_numbers_as_numbers(result, net,
     assert {tuple(mode) for mode in said["spectrum"]} == {
         ("eigenvalue", "multiplicity", "direction")
     }
-    assert sum(mode["multiplicity"] for mode in said["spectrum"]) == 3 * 10
-    assert said["largest_eigenvalue"].keys() == {"value", "lower", "upper", "order", "regime"}
+    assert sum(mode["multiplicity"] for mode in said["spectrum"]) == 3 * 40
+    largest = said["largest_eigenvalue"]
+    assert list(largest) == ["value", "lower", "upper", "order", "regime", *IN_PROPORTION]
     numbers = [said[name] for name in PREDICTED - {"network", "spectrum", "largest_eigenvalue"}]
     numbers += [mode["eigenvalue"] for mode in said["spectrum"]]
-    numbers += [said["largest_eigenvalue"][name] for name in ("value", "lower", "upper")]
+    numbers += [largest[name] for name in ("value", "lower", "upper", *IN_PROPORTION)]
     assert {type(leaf) for leaf in leaves(numbers)} <= {int, float, type(None)}
 
 
@@ -283,7 +287,6 @@ def test_numbers_with_digits_are_strings_with_that_many_digits(result, net, netw
             "M",
             "bulk",
         ),
-        "the uniform mode stands out": (RELU, "none", 500, "proportional", "M", "uniform"),
         "the bulk of centred outputs": (RELU, "mean-subtraction", 10, "fixed-samples", "M", "bulk"),
     },
     "base, last, samples, regime, order, mode",
@@ -299,17 +302,34 @@ def test_largest_eigenvalue_is_a_mode(result, net, base, last, samples, regime, 
 
 @table(
     {
-        "the uniform mode in the bulk": (LINEAR, "none", "proportional", "proportional"),
-        "the edge of centred outputs": (RELU, "mean-subtraction", "proportional", "proportional"),
-        "random": (RELU, "batchnorm", "fixed-samples", "random"),
-        "random, many samples": (RELU, "batchnorm", "proportional", "random"),
+        "the uniform mode": (RELU, "none", "M", "proportional", False),
+        "the uniform mode in the bulk": (
+            LINEAR | {"sigma_b2": 0},
+            "none",
+            "1",
+            "proportional",
+            True,
+        ),
+        "the edge of centred outputs": (RELU, "mean-subtraction", "1", "proportional", True),
+        "normalized outputs": (RELU, "batchnorm", "1", "random", False),
     },
-    "base, last, asked, regime",
+    "base, last, order, regime, spread",
 )
-def test_unknown_largest_eigenvalue_is_null_with_its_reason(result, net, base, last, asked, regime):
-    said = result(*sized("predict", net(base, last=last), 1000, 500), "--regime", asked)
+def test_largest_eigenvalue_in_proportion(result, net, base, last, order, regime, spread):
+    arguments = sized("predict", net(base, last=last), 1000, 500)
+    said = result(*arguments, "--regime", "proportional")
+    largest = said["largest_eigenvalue"]
+    assert (largest["order"], largest["regime"]) == (order, regime)
+    assert said["learning_rate_threshold"] == pytest.approx(2 / largest["value"])
+    assert (largest["standard_deviation"] is not None) == spread
+    if not spread:
+        assert "not derived" in said["reason"]
+
+
+def test_unknown_largest_eigenvalue_is_null_with_its_reason(result, net):
+    said = result(*sized("predict", net(RELU, last="batchnorm"), 1000, 500))
     assert said["largest_eigenvalue"]["value"] is None
-    assert said["largest_eigenvalue"]["regime"] == regime
+    assert said["largest_eigenvalue"]["regime"] == "random"
     assert said["learning_rate_threshold"] is None
     assert len(said["reason"]) > 20
 
@@ -319,9 +339,12 @@ def test_bounds_of_centred_outputs_are_those_of_the_paper(result, net, regime):
     path = net(outputs=4, last="mean-subtraction", ratios=[1, 2, 0.5])
     said = result(*sized("predict", path, 1000, 250), "--regime", regime)
     rho, alpha, gap = 4, 3, said["kappa"][0] - said["kappa"][1]
-    largest = said["largest_eigenvalue"]
-    assert largest["lower"] == pytest.approx(rho * alpha * gap)
-    assert largest["upper"] == pytest.approx(math.sqrt(4 * alpha**2 * rho * gap**2 * 1000))
+    largest, suffix = said["largest_eigenvalue"], "" if regime == "fixed-samples" else "_leading"
+    assert largest["lower" + suffix] == pytest.approx(rho * alpha * gap)
+    upper = math.sqrt(4 * alpha**2 * rho * gap**2 * 1000)
+    assert largest["upper" + suffix] == pytest.approx(upper)
+    if suffix:
+        assert largest["lower_leading"] < largest["lower"] < largest["value"] < largest["upper"]
 
 
 @pytest.mark.parametrize("samples", [4, 5, 6])

@@ -6,7 +6,6 @@ and compared with Jacobians of sampled networks.
 """
 
 import math
-import re
 from dataclasses import replace
 from functools import cache
 from itertools import pairwise
@@ -26,6 +25,7 @@ from theory.architecture import (
     DescriptionError,
     MeanSubtraction,
     Network,
+    NoNormalization,
     OutOfRegime,
 )
 from theory.last_layer import chi_square_mean
@@ -390,11 +390,11 @@ def test_chi_square_means_equal_closed_forms(n, digits):
 def test_the_largest_eigenvalue_at_fixed_samples_is_the_uniform_mode_where_k2_is_positive():
     p = predict(network("relu", 2, 0.1), 100, 16)
     assert p.K.K2 > 0
-    assert p.largest_eigenvalue == (p.uniform_mode, None, None, "M", "fixed-samples")
+    assert p.largest_eigenvalue[:5] == (p.uniform_mode, None, None, "M", "fixed-samples")
     opposed = network("linear", 1, 0, input_overlaps=(1, -0.05), bias_gradients=False)
     p = predict(opposed, 100, 16)
     assert p.K.K2 < 0
-    assert p.largest_eigenvalue == (p.bulk_mode, None, None, "M", "fixed-samples")
+    assert p.largest_eigenvalue[:5] == (p.bulk_mode, None, None, "M", "fixed-samples")
     assert p.learning_rate_threshold == pytest.approx(2 / p.bulk_mode)
     centred = predict(network("tanh", 3, 0, bias_gradients=False), 100, 16)
     assert abs(centred.K.K2) < 1e-14
@@ -402,41 +402,90 @@ def test_the_largest_eigenvalue_at_fixed_samples_is_the_uniform_mode_where_k2_is
 
 
 @pytest.mark.parametrize(
-    ("width", "samples", "outlier"), [(400, 40, True), (400, 4, False), (100_000, 40, True)]
+    ("sigma_b2", "width", "outlier"), [(0.1, 400, True), (0.001, 400, False), (0.02, 100_000, True)]
 )
-def test_the_uniform_mode_leaves_the_bulk_where_it_beats_the_noise(width, samples, outlier):
-    # fisher.md 2.3: N kappa_2 > sqrt(v_tot N/M); a weak bias, so that both sides occur
-    net = network("tanh", 3, 0.02)
+def test_the_uniform_mode_leaves_the_bulk_where_it_beats_the_noise(sigma_b2, width, outlier):
+    # fisher.md 2.3: N kappa_2 > sqrt(v_tot N/M), then lambda_U + alpha v_tot/(N kappa_2)
+    samples = 40
+    net = network("tanh", 3, sigma_b2)
     p = predict(net, width, samples, regime="proportional")
     v_tot = independent_noise(net)
     assert (samples * p.kappa.K2 > math.sqrt(v_tot * samples / width)) == outlier
+    largest = p.largest_eigenvalue
+    assert p.learning_rate_threshold == pytest.approx(2 / largest.value)
     if outlier:
-        assert p.largest_eigenvalue == (p.uniform_mode, None, None, "M", "proportional")
-        assert p.learning_rate_threshold == pytest.approx(2 / p.uniform_mode)
+        shifted = p.uniform_mode + float(net.alpha) * v_tot / (samples * p.kappa.K2)
+        assert largest.value == pytest.approx(shifted, rel=1e-6)
+        assert largest[1:] == (None, None, "M", "proportional", *[None] * 5)
+        assert "uniform" in p.reason
     else:
-        assert p.largest_eigenvalue == (None, None, None, "1", "proportional")
-        assert p.learning_rate_threshold is None
-        assert "bulk" in p.reason
+        assert largest.value == bulk.top(net, width, samples).value
+        assert largest.order == "1"
+
+
+def test_a_uniform_mode_below_the_edge_leaves_the_bulk_the_largest():
+    # fisher.md 2.3, tanh, sigma_b2 = .02, M = 400, N = 40: measured 32.7
+    net = network("tanh", 3, 0.02)
+    p = predict(net, 400, 40, regime="proportional")
+    assert p.uniform_mode < p.largest_eigenvalue.value
+    assert p.largest_eigenvalue.value == pytest.approx(32.7, rel=0.02)
+
+
+UNIFORM_MODES = {  # bulk_hidden.md 6, M = N = 600, L = 2, 3
+    ("relu", "batchnorm"): (97.11, 97.42),
+    ("gelu", "batchnorm"): (49.26, 49.54),
+    ("relu", "mean-subtraction"): (193.2, 132.7),
+    ("gelu", "mean-subtraction"): (129.6, 82.2),
+}
+
+
+@pytest.mark.parametrize(("name", "scheme"), UNIFORM_MODES)
+def test_the_uniform_mode_above_hidden_normalization_is_shifted_by_the_bulk(name, scheme):
+    for depth, expected in zip((2, 3), UNIFORM_MODES[name, scheme], strict=True):
+        net = network(name, 2, 0.1, depth=depth, hidden=scheme)
+        found = predict(net, 600, 600, regime="proportional").largest_eigenvalue
+        assert found.value == pytest.approx(expected, rel=7e-4)
+        assert found.order == "M"
+
+
+def test_an_odd_activation_below_linear_outputs_has_the_bulk_alone():
+    net = network("tanh", 3, 0.64, hidden="batchnorm")
+    linear, centred = (
+        predict(replace(net, last=last), 300, 300, regime="proportional").largest_eigenvalue
+        for last in (NoNormalization(), MeanSubtraction())
+    )
+    assert linear.value == centred.value
 
 
 @pytest.mark.parametrize("regime", ["fixed-samples", "proportional"])
 @pytest.mark.parametrize("outputs", [1, 3])
 def test_mean_subtraction_carries_the_bounds_of_the_paper(regime, outputs):
-    M, N = 600, 30
+    M, N = 600, 60
     net = network("relu", 2, 0.1, outputs=outputs, ratios=(1, 2, 0.5), last=MeanSubtraction())
     p = predict(net, M, N, regime=regime)
     rho, alpha, difference = M / N, 1 * 2 + 2 * 0.5, p.kappa.K1 - p.kappa.K2
     largest = p.largest_eigenvalue
-    assert largest.lower == pytest.approx(rho * alpha * difference, rel=1e-12, abs=0)
+    lower = rho * alpha * difference
     upper = math.sqrt(outputs * alpha**2 * rho * difference**2 * M)
-    assert largest.upper == pytest.approx(upper, rel=1e-12, abs=0)
     if regime == "fixed-samples":
-        assert (largest.value, largest.order, largest.regime) == (p.bulk_mode, "M", regime)
+        assert largest[:3] == pytest.approx((p.bulk_mode, lower, upper), rel=1e-12)
+        assert largest[3:] == ("M", regime, *[None] * 5)
         assert p.learning_rate_threshold == pytest.approx(2 / p.bulk_mode)
-    else:
-        assert (largest.value, largest.order, largest.regime) == (None, "1", regime)
-        assert p.learning_rate_threshold is None
-        assert re.search("c_1 .*c_2 .*0", p.reason)
+        return
+    assert largest.lower_leading == pytest.approx(lower, rel=1e-12)
+    assert largest.upper_leading == pytest.approx(upper, rel=1e-12)
+    difference = p.kappa_leading.K1 - p.kappa_leading.K2
+    c2 = outputs * alpha**2 * independent_noise(net)
+    c1 = c2 / (outputs * alpha * difference)
+    assert (largest.c1, largest.c2) == pytest.approx((c1, c2), rel=1e-6)
+    assert largest.lower == pytest.approx(rho * alpha * difference + c1, rel=1e-6)
+    square = outputs * alpha**2 * rho * difference**2 + c2
+    assert largest.upper == pytest.approx(math.sqrt(square * M), rel=1e-6)
+    assert largest.lower < largest.value < largest.upper
+    assert largest.value == bulk.top(net, M, N).value
+    assert (largest.order, largest.regime) == ("1", regime)
+    assert p.learning_rate_threshold == pytest.approx(2 / largest.value)
+    assert "unverified" in p.reason
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
@@ -463,11 +512,21 @@ def test_the_second_moment_of_the_prototype_in_proportion_is_met():
 
 
 def test_batch_norm_makes_the_largest_eigenvalue_random():
-    for regime, order in (("fixed-samples", "M"), ("proportional", "1")):
-        p = predict(network("relu", 2, 0.1, last=BatchNorm(gamma=2)), 100, 16, regime=regime)
-        assert p.largest_eigenvalue == (None, None, None, order, "random")
-        assert p.learning_rate_threshold is None
-        assert "random" in p.reason
+    p = predict(network("relu", 2, 0.1, last=BatchNorm(gamma=2)), 100, 16)
+    assert p.largest_eigenvalue[:5] == (None, None, None, "M", "random")
+    assert p.learning_rate_threshold is None
+    assert "random" in p.reason
+
+
+def test_batch_norm_in_proportion_divides_the_bulk_by_the_variance_of_the_outputs():
+    # bulk.md F: relu, L = 3, gamma = 1, M = N = 900: 8.664 by the variance of the outputs
+    net = network("relu", 2, 0.1, last=BatchNorm(gamma=2))
+    p = predict(net, 900, 900, regime="proportional")
+    variance = p.order_parameters.q_gap[-1]
+    expected = 4 * bulk.top(net, 900, 900).value / variance
+    assert p.largest_eigenvalue.value == pytest.approx(expected, rel=1e-9)
+    assert p.largest_eigenvalue.value / 4 == pytest.approx(8.664, rel=0.002)
+    assert p.largest_eigenvalue[3:6] == ("1", "random", None)
 
 
 def test_an_unknown_regime_or_impossible_samples_are_refused():

@@ -683,16 +683,16 @@ def test_what_does_not_exist_is_said(net, samples, error, message):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"hidden": MeanSubtraction()},
+        {"hidden": BatchNorm(eps=0.1)},
         {"weights": "weight-normalization"},
         {"parameterization": "ntk"},
         {"batch_size": 5},
     ],
     ids=lambda fields: next(iter(fields)),
 )
-def test_proportional_regime_is_that_of_plain_networks(fields):
+def test_proportional_regime_names_what_it_does_not_cover(fields):
     net = Network("relu", depth=3, sigma_w2=2, sigma_b2=0.1, **fields)
-    with pytest.raises(NotCovered, match="proportional"):
+    with pytest.raises(NotCovered, match="the bulk"):
         predict(net, 100, 50, regime="proportional")
 
 

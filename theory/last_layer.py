@@ -26,20 +26,11 @@ def linear_outputs(scheme: Scheme, o: Outputs) -> Statistics:
     if o.K3 is not None:
         return _batched_outputs(o)
     uniform, bulk = fisher.uniform_mode(o.K1, o.K2, o.N), fisher.bulk_mode(o.gap, o.N)
-    reason = None
-    if o.v_tot is None:
-        largest = LargestEigenvalue(_larger(uniform, bulk), None, None, "M", "fixed-samples")
-    elif o.K2 / (o.alpha * o.M) * o.N > (o.v_tot * o.N / o.M) ** 0.5:
-        largest = LargestEigenvalue(uniform, None, None, "M", "proportional")
-    else:
-        largest = LargestEigenvalue(None, None, None, "1", "proportional")
-        reason = "the uniform mode lies inside the bulk, whose edge is not covered yet"
     return Statistics(
         fisher.mean_eigenvalue(o.K1, o.C, o.P),
         fisher.second_moment(o.K1, o.K2, o.N, o.C, o.P),
         (Mode(uniform, o.C, "uniform"), Mode(bulk, o.C * (o.N - 1), "bulk")),
-        largest,
-        reason,
+        LargestEigenvalue(_larger(uniform, bulk), None, None, "M", "fixed-samples"),
     )
 
 
@@ -74,13 +65,12 @@ def _larger(uniform: Number, bulk: Number) -> Number:
 def centred_outputs(scheme: Scheme, o: Outputs) -> Statistics:
     """Mean subtraction: the uniform modes vanish, the bulk stays."""
     bulk = fisher.bulk_mode(o.gap, o.N)
-    fixed = o.v_tot is None
     largest = LargestEigenvalue(
-        bulk if fixed else None,
+        bulk,
         fisher.lower_bound(o.gap, o.N),
         fisher.upper_bound(o.gap, o.M, o.N, o.C),
-        "M" if fixed else "1",
-        "fixed-samples" if fixed else "proportional",
+        "M",
+        "fixed-samples",
     )
     return Statistics(
         fisher.centred_mean_eigenvalue(o.gap, o.batch, o.C, o.P),
@@ -90,10 +80,6 @@ def centred_outputs(scheme: Scheme, o: Outputs) -> Statistics:
             Mode(0 * bulk, o.C * (o.N / o.batch), "uniform"),
         ),
         largest,
-        ""
-        if fixed
-        else "the edge of the bulk is not covered yet; "
-        "the bounds have their constants c_1 and c_2 set to 0",
     )
 
 
@@ -126,7 +112,7 @@ def normalized_outputs(scheme: Scheme, o: Outputs) -> Statistics:
             Mode(scale * along, o.C * (o.N / o.batch), "output"),
             Mode(0 * scale, o.C * (o.N / o.batch), "uniform"),
         ),
-        LargestEigenvalue(None, None, None, "M" if o.v_tot is None else "1", "random"),
+        LargestEigenvalue(None, None, None, "M", "random"),
         reason,
     )
 

@@ -13,7 +13,6 @@ from theory.architecture import (
     Network,
     NoNormalization,
     Normalized,
-    NotCovered,
 )
 from theory.coupled_outputs import Law, Spread, draw_outputs
 from theory.last_layer import last_layer
@@ -178,10 +177,11 @@ def _predict(
     if regime == "proportional":
         if m is not FLOATS or sigma_w2 is not None or sigma_b2 is not None:
             raise DescriptionError("the proportional regime is computed for one network in float64")
-        _check_plain(network)
         outputs = outputs._replace(v_tot=bulk.noise(network))
     statistics = last_layer(network)(outputs)
-    largest = statistics.largest_eigenvalue
+    largest, reason = statistics.largest_eigenvalue, statistics.reason
+    if regime == "proportional" and given is None:
+        largest, reason = bulk.largest_in_proportion(network, width, samples, K)
     if network.parameterization == "ntk":
         largest = largest._replace(order="1")
     value = largest.value
@@ -208,7 +208,7 @@ def _predict(
         spectrum=statistics.spectrum,
         largest_eigenvalue=largest,
         learning_rate_threshold=None if value is None else fisher.learning_rate_threshold(value),
-        reason=statistics.reason,
+        reason=reason,
         outliers=statistics.outliers,
         bulk=statistics.bulk,
         standard_errors=statistics.standard_errors,
@@ -216,17 +216,6 @@ def _predict(
         if outputs.v_tot is None or unmapped(network) != network
         else fisher.separation(K.K2, alpha, M, N, outputs.v_tot),
     )
-
-
-def _check_plain(network: Network) -> None:
-    """The proportional regime is that of unnormalized hidden layers and plain weights."""
-    kinds = {scheme.kind for scheme in network.layers or ()}
-    choices = network.weights, network.parameterization, network.batch_size
-    if kinds != {"none"} or choices != ("plain", "standard", None):
-        raise NotCovered(
-            "the proportional regime with hidden normalization, normalized or standardized "
-            "weights, the NTK parameterization, or batch_size"
-        )
 
 
 def _leading(

@@ -60,7 +60,9 @@ class Mode(NamedTuple):
 class LargestEigenvalue(NamedTuple):
     """The largest eigenvalue: its value, bounds, order in the width, and the regime they hold in.
 
-    ``order`` is that of the regime's scaling: N fixed, or N proportional to M.
+    ``order`` is that of the regime's scaling: N fixed, or N proportional to M. With N proportional
+    to M ``value`` is a mean over networks and ``standard_deviation`` their spread; the bounds have
+    the constants ``c1`` and ``c2``, which ``lower_leading`` and ``upper_leading`` leave out.
     """
 
     value: Number | None
@@ -68,6 +70,11 @@ class LargestEigenvalue(NamedTuple):
     upper: Number | None
     order: str
     regime: str
+    standard_deviation: Number | None = None
+    c1: Number | None = None
+    c2: Number | None = None
+    lower_leading: Number | None = None
+    upper_leading: Number | None = None
 
 
 class Statistics(NamedTuple):
