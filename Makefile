@@ -29,6 +29,7 @@ table: $(READY)  ## the table of normalization schemes on a page, build/table.pd
 bench: $(READY)  ## speed against the machine's own limits
 	$(VENV)/bin/python -m benchmarks.gram
 	$(VENV)/bin/python -m benchmarks.kernel
+	$(VENV)/bin/python -m benchmarks.bulk
 	$(VENV)/bin/python -m benchmarks.largest_eigenvalue
 	$(VENV)/bin/python -m benchmarks.store
 	$(VENV)/bin/python -m benchmarks.conditional

@@ -21,6 +21,7 @@ from derivations import (
     flow_command,
     kernel_command,
     phase_command,
+    spectrum_command,
     sweep_command,
 )
 
@@ -149,6 +150,11 @@ def _parser() -> Parser:
 
     sub = command(flow, "flow", "gradient descent with weight decay beside its flow")
     flow_command.add_arguments(sub)
+
+    sub = command(
+        spectrum, "spectrum", "the density of the bulk beside eigenvalues of random networks"
+    )
+    spectrum_command.add_arguments(sub)
 
     sub = command(list_theorems, "list", "list the theorems")
     sub.add_argument("--json", action="store_true")
@@ -356,6 +362,15 @@ def flow(options: argparse.Namespace) -> int:
         _say(f"fisherfield: out of regime: {reason}")
         return 3
     return 0 if found.get("verdict", "AGREES") == "AGREES" else 1
+
+
+def spectrum(options: argparse.Namespace) -> int:
+    found = spectrum_command.spectrum(options)
+    if options.json:
+        _print_json(found)
+    else:
+        print(spectrum_command.to_text(found))
+    return 0
 
 
 def list_theorems(options: argparse.Namespace) -> int:

@@ -75,6 +75,37 @@ def phase_diagram(
     )
     if axes.get_legend_handles_labels()[0]:
         figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize="small")
+    _save(figure, path)
+
+
+def spectrum_figure(found: dict[str, Any], title: str, path: str | Path) -> None:
+    """Draw what ``fisherfield spectrum`` found: the law over the histogram, the edge, outliers.
+
+    Raises ``DescriptionError`` without matplotlib and for a file that cannot be written.
+    """
+    figure = _figure_class()(figsize=(5.6, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    measured, law = found["histogram"], found["density"]
+    label = f"{found['seeds']} networks, M = {found['width']}, N = {found['samples']}"
+    axes.stairs(measured["density"], measured["edges"], fill=True, color=BLUE, label=label)
+    axes.plot(law["lambda"], law["value"], color="black", linewidth=1.2, label="theory")
+    axes.axvline(found["edge"], color="grey", linestyle=":", label="edge")
+    if found["outliers"]:
+        places = found["outliers"], [0] * len(found["outliers"])
+        axes.plot(*places, "v", color="black", clip_on=False, zorder=6, label="outlier")
+    right = 1.1 * max(found["edge"], found["histogram"]["edges"][-1], *found["outliers"])
+    axes.set(
+        xlim=(0, right),
+        ylim=(0, 1.15 * max(measured["density"])),
+        xlabel=r"eigenvalue $\lambda$",
+        ylabel="density",
+        title=title,
+    )
+    axes.legend(frameon=False, fontsize="small")
+    _save(figure, path)
+
+
+def _save(figure: Any, path: str | Path) -> None:
     try:
         figure.savefig(path, dpi=160)
     except (OSError, ValueError) as problem:

@@ -1,8 +1,7 @@
 r"""Prediction against measurement on drawn networks, judged by the checker's own verdict.
 
-Every network that hypothesis draws is measured, by the engine that is faster, at four widths with as
-many networks as its pilot
-asks for, extrapolated, and judged row by row. What a green run means:
+Every network that hypothesis draws is measured, by the engine that is faster, at four widths with
+as many networks as its pilot asks for, extrapolated, and judged row by row. What a green run means:
 
 - False alarms: a run spends 1e-7 a row (Student t; a factor 0.7 for heavy tails included), over
   both of its looks. The default run has about 250 rows, so true predictions fail it with

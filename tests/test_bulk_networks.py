@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import special
 
 from numerics.ensemble import measure
 from numerics.fisher import dual_gram
 from numerics.parameters import draw_inputs, draw_parameters
 from theory.architecture import MeanSubtraction, Network, NotCovered, OutOfRegime
 from theory.bulk import density, norm_outliers, right_edge, top, uniform_shift
+from theory.bulk.edge import edge_of
 from theory.bulk.model import Model, model
 from theory.bulk.moments import second_cumulant
 from theory.bulk.orthogonal import largest_of_orthogonal
+from theory.bulk.outliers import secular_equation
+from theory.bulk.system import System
 from theory.errors import DescriptionError
 from theory.prediction import predict
 from theory.schemes import BatchNorm
@@ -254,3 +258,42 @@ def test_bad_questions_are_refused() -> None:
         density(chain, np.array([np.inf]))
     with pytest.raises(OutOfRegime, match="32 samples"):
         top(network("relu", 2), 100, 20)
+
+
+def test_secular_determinant_is_that_of_the_quadratic_form() -> None:
+    """Of an activation without symmetry, where every coupling is present."""
+    net = network("gelu", 4, hidden="batchnorm", ratios=[0.5, 0.7, 1, 2])
+    chain = model(net, 1.3, 400)
+    system = System(chain)
+    _, point = edge_of(system)
+    g, X, E = float(point.g), [*point.unknowns[::2], chain.hidden[-1].x], point.unknowns[1::2]
+    x, weights = np.polynomial.hermite_e.hermegauss(120)
+    weights = weights / weights.sum()
+    phi = x * special.ndtr(x)
+    slope = special.ndtr(x) + x * np.exp(-(x**2) / 2) / np.sqrt(2 * np.pi)
+    h = phi - phi @ weights
+    V, b, be = h**2 @ weights, slope @ weights, 2 * (h * slope) @ weights
+    third, fourth = h**3 @ weights, h**4 @ weights - V**2
+    curve, growth = (slope * x) @ weights, (h**2 * (x**2 - 1)) @ weights / 2
+
+    def form(Q: np.ndarray, f: np.ndarray) -> float:
+        total = f @ Q + 2 * g / (1.3 * 0.5) * f[0] ** 2 / 2
+        ratios = [0.5, 0.7, 1, 2]
+        for l in (1, 2, 3):
+            s = chain.hidden[l - 1].s
+            pS, pI = s * ratios[l - 1] / ratios[l] * E[l - 1], g / (1.3 * ratios[l])
+            P = b**2 * pS + (V - b**2) * pI
+            K, kappa = X[l] / (1 + P * X[l]), s * curve / 2
+            if l == 3:
+                return total - K * kappa**2 * Q[2] ** 2 / 2
+            he = b * be * pS + (third - b * be) * pI
+            ee = be**2 * pS + (fourth - be**2) * pI
+            total += ee * f[l] ** 2 / 2 - s * growth * f[l] * Q[l - 1]
+            total -= K * (kappa * Q[l - 1] - he * f[l]) ** 2 / 2
+        raise AssertionError
+
+    unit = np.eye(6)
+    values = [[form(*np.split(u + v, 2)) for v in unit] for u in unit]
+    alone = np.array([form(*np.split(u, 2)) for u in unit])
+    hessian = np.array(values) - alone[:, None] - alone[None, :]
+    assert secular_equation(chain)(point) == pytest.approx(np.linalg.det(hessian), rel=1e-8)

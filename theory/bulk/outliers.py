@@ -82,7 +82,7 @@ def norm_outliers(chain: Model) -> tuple[float, ...]:
     """
     system = System(chain)
     edge, at_edge = edge_of(system)
-    secular = _of_coupled(chain) if _coupled(chain) else _of_one_layer(chain)
+    secular = secular_equation(chain)
     found = []
     point = at_edge
     before = secular(point)
@@ -98,6 +98,11 @@ def norm_outliers(chain: Model) -> tuple[float, ...]:
             found.append(float(follow(system, start, g).value))
         before = now
     return tuple(sorted(found, reverse=True))
+
+
+def secular_equation(chain: Model) -> Callable[[Point], float]:
+    """What vanishes at an outlier, as a function of the fixed point at its g."""
+    return _of_coupled(chain) if _coupled(chain) else _of_one_layer(chain)
 
 
 def uniform_shift(chain: Model) -> float:

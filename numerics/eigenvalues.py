@@ -1,0 +1,67 @@
+"""All eigenvalues of the dual Fisher matrix of random networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from scipy import linalg
+
+from numerics.ensemble import (
+    MEMORY_BUDGET,
+    block_size,
+    check_size,
+    draw_block,
+    in_range,
+    over_blocks,
+)
+from numerics.fisher import dual_gram
+from theory.architecture import Network
+
+
+class Eigenvalues(NamedTuple):
+    r"""One network: its C N eigenvalues, ascending, and the scale of its output weights.
+
+    ``scale`` is the mean over the outputs of :math:`|W_k^L|^2/\sigma_w^2`; 1 where the weights are
+    normalized.
+    """
+
+    values: np.ndarray
+    scale: float
+
+
+def eigenvalues(
+    network: Network,
+    width: int,
+    samples: int,
+    seeds: Iterable[int],
+    *,
+    memory_budget: int = MEMORY_BUDGET,
+    progress: bool = False,
+) -> list[Eigenvalues]:
+    r"""The eigenvalues of :math:`F^* = J J^T/N`, the last layer's map applied, of every network.
+
+    The networks are those that ``measure`` draws. Raises ``DescriptionError`` for meaningless
+    input, or if the memory would exceed the budget.
+
+    >>> (one,) = eigenvalues(Network("linear", depth=2, sigma_w2=1), 8, 4, [0])
+    >>> one.values.shape, bool(one.values.min() > 0)
+    ((4,), True)
+    """
+    check_size(network, width, samples, memory_budget)
+    size = block_size(width)
+
+    def one_network(seed: int) -> Eigenvalues:
+        parameters, inputs = draw_block(network, width, samples, seed // size)
+        one = slice(seed % size, seed % size + 1)
+        with in_range(network):
+            K = dual_gram(network, parameters.of(one), inputs[one])[0]
+        scale = 1.0
+        if network.weights == "plain":
+            unit = 1.0 if network.parameterization == "ntk" else float(network.sigma_w2)
+            W = parameters.weights[-1][one]
+            scale = float((W**2).sum() / (unit * network.outputs))
+        return Eigenvalues(linalg.eigvalsh(K / samples), scale)
+
+    return over_blocks(one_network, [(seed,) for seed in seeds], "networks", progress)
