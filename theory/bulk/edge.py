@@ -13,7 +13,7 @@ from theory.errors import NotConverged
 
 STEP = 0.04
 SHORTEST = 1e-6
-ROOT = 60
+ROOT, HALVINGS = 60, 20
 
 
 class Edge(NamedTuple):
@@ -37,7 +37,7 @@ def right_edge(chain: Model) -> Edge:
 def edge_of(system: System) -> tuple[Edge, Point]:
     """The edge and the solution there."""
     full = step = STEP / np.sqrt(second_cumulant(system.chain))
-    inside, beyond = system.at(-step, system.far()), None
+    inside, beyond = _start(system, step), None
     while beyond is None:
         found = _move(system, inside, inside.g - step)
         if found is None:
@@ -54,9 +54,7 @@ def edge_of(system: System) -> tuple[Edge, Point]:
         g = point.g - point.slope / curvature
         if not low < g < high:
             g = (low + high) / 2
-        found = _move(system, point, g)
-        if found is None:
-            break
+        found = follow(system, point, g)
         if abs(found.g - point.g) < 1e-9 * abs(g):
             return Edge(float(found.value), float(g), system.curvature(found)), found
         point = found
@@ -64,8 +62,18 @@ def edge_of(system: System) -> tuple[Edge, Point]:
     raise system.failure(point.g, abs(point.slope) * point.g**2)
 
 
+def _start(system: System, step: float) -> Point:
+    """The branch that comes from g = 0, where nothing fluctuates."""
+    for _ in range(HALVINGS):
+        try:
+            return system.at(-step, system.far())
+        except (NotConverged, np.linalg.LinAlgError):
+            step /= 2
+    return system.at(-step, system.far())
+
+
 def follow(system: System, start: Point, g: float) -> Point:
-    """The physical branch at g between the edge and 0, in as many steps as it takes."""
+    """The physical branch at g, where it exists, in as many steps as it takes."""
     point, step = start, g - start.g
     while True:
         goal = g if abs(g - point.g) <= abs(step) else point.g + step
