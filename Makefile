@@ -3,7 +3,7 @@ PYTHON ?= python3
 FISHERFIELD := $(VENV)/bin/fisherfield
 READY := $(VENV)/.ready
 
-.PHONY: check test nightly table bench clean
+.PHONY: check test nightly mutants table bench clean
 
 check: $(READY)  ## judge the theorems against random networks
 	$(FISHERFIELD) check
@@ -17,6 +17,9 @@ test: $(READY)  ## the tests and doctests, the style and the types
 nightly: $(READY)  ## the slow tests, with more examples, and the checker's own errors
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/pytest -n auto -m "slow or not slow"
 	$(FISHERFIELD) calibrate
+
+mutants: $(READY)  ## planted errors of theory/: the tests must notice 95 %
+	$(VENV)/bin/python -m tests.mutants --jobs $$(nproc)
 
 table: $(READY)  ## the table of normalization schemes on a page, build/table.pdf
 	mkdir -p build
