@@ -234,6 +234,36 @@ def test_kernel_across_mini_batches_equals_the_printed_numbers(case):
         assert close(p.K[:2], within, 1)
 
 
+@pytest.mark.parametrize("batch", [5, 12])
+def test_own_parameters_across_mini_batches_are_products_of_means(batch):
+    """Batch norm's samples of two batches are independent, as its centring removes the bias."""
+    fields = {"depth": 2, "sigma_w2": 1.7, "batch_size": batch}
+    p = predict(network("relu", BatchNorm(1.3, trained=True), **fields), 60, 5 * batch)
+    d = batch - 1
+    size = math.exp(special.gammaln(d / 2) - special.gammaln((d + 1) / 2)) * math.sqrt(d / math.pi)
+    assert pytest.approx(1.7 / 4, rel=1e-12) == p.groups["shifts"].K3
+    assert pytest.approx(1.7 * (size / 2) ** 2, rel=1e-12) == p.groups["scales"].K3
+    gains = {"weights": "weight-normalization", "trained_gains": True}
+    p = predict(network("relu", BatchNorm(1.3), **fields, **gains), 60, 5 * batch)
+    assert pytest.approx((1.3 * size / 2) ** 2, rel=1e-12) == p.groups["gains"].K3
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"hidden": LayerNorm(1.3, 0.4, trained=True)},
+        {"weights": "weight-normalization", "trained_gains": True},
+    ],
+    ids=["layer norm", "gains"],
+)
+def test_batches_of_sample_wise_layers_change_no_group(fields):
+    net = network("asym", **fields, sigma_w2=1.7)
+    whole = predict(net, 60, 12).groups
+    for name, K in predict(replace(net, batch_size=4), 60, 12).groups.items():
+        assert pytest.approx(whole[name][:3], rel=1e-14) == K[:3]
+        assert pytest.approx(K.K2, rel=1e-14) == K.K3
+
+
 # The sphere
 
 LAWS = {

@@ -129,7 +129,7 @@ def batched() -> Iterator[Network]:
     """In batches of 8: every trained hidden scheme, and trained gains beside batch statistics."""
     fields = {"depth": 3, "sigma_w2": 1.7, "sigma_b2": 0.2, "batch_size": 8}
     for kind, name in product(("batchnorm", "layernorm", "rmsnorm"), ("relu", "gelu")):
-        hidden = {"kind": kind, "beta": 0.2, "beta_std": 0.3, "eps": 0.1, "trained": True}
+        hidden = {"kind": kind, "beta": 0.2, "eps": 0.1, "trained": True}
         yield Network(**fields, activation=name, hidden=hidden)
     for hidden, name in product(("none", "mean-subtraction", "batchnorm"), ("relu", "gelu")):
         gains = {"weights": "weight-normalization", "trained_gains": True}
