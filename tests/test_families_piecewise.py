@@ -552,6 +552,20 @@ def test_a_reflected_function_of_reflected_samples_is_the_same(pair):
             assert second == pytest.approx(first, rel=1e-9, abs=1e-13 * scale)
 
 
+@pytest.mark.parametrize("jumps", [(1.0, 0.4), (0.4, 1.0), (1.0, -1.0)])
+def test_a_function_and_its_negative_have_one_dual(jumps):
+    """Jumps of any size and sign: the products of jumps and slopes may not depend on them."""
+    pair = Pair.at(1.1, 0.7, c=-0.35, mean1=0.3, mean2=-0.2)
+    slopes = (-0.3, 0.8, 1.4)
+
+    def dual(sign):
+        turned, leaps = (tuple(sign * x for x in values) for values in (slopes, jumps))
+        fields = {"kinks": (-0.5, 0.9), "slopes": turned, "jumps": leaps, "value": sign * 0.25}
+        return float(PIECEWISE_LINEAR.dual(pair, **fields))
+
+    assert dual(-1) == pytest.approx(dual(1), rel=1e-13)
+
+
 def test_the_value_at_a_jump_at_zero_is_the_limit_from_the_right():
     jump = {"kinks": (0,), "slopes": (0, 0), "jumps": (3,), "value": 5}
     assert PIECEWISE_LINEAR.mean(Law(-1.0, 1e-8), **jump) == pytest.approx(2)

@@ -680,6 +680,13 @@ def test_arrays_of_variances_agree_with_scalars(scheme):
                 assert np.broadcast_to(a, 2)[k] == pytest.approx(float(b), rel=1e-11, abs=1e-14)
 
 
+@pytest.mark.parametrize("name", ["sigma_w2", "sigma_b2"])
+def test_one_variance_given_leaves_the_other_as_it_is(name):
+    net = network("tanh", "ln")
+    one, other = predict(net, 90, 10, **{name: 0.7}), predict(replace(net, **{name: 0.7}), 90, 10)
+    assert (one.K, one.kappa_leading) == (other.K, other.kappa_leading)
+
+
 def test_json_has_the_entries_of_mini_batches_only_with_them():
     net = network("relu", BatchNorm(trained=True))
     alone, batched = (to_json(predict(n, 90, 12)) for n in (net, replace(net, batch_size=6)))

@@ -150,6 +150,11 @@ def predictions() -> Iterator[tuple[str, Answer]]:
             lambda network=network: to_json(predict(network, 512, 256, regime="proportional"))
         )
         yield from numbers(f"proportional {at}", answer, AVERAGED)
+        for name in ("sigma_w2", "sigma_b2"):
+            answer = asked(
+                lambda network=network, name=name: to_json(predict(network, 64, 8, **{name: 0.7}))
+            )
+            yield from numbers(f"given {name} {at}", answer, AVERAGED)
     for last in (LAST[3], LAST[4], LAST[5]):
         network = Network("tanh", depth=3, sigma_w2=2, sigma_b2=0.3, **({"outputs": 4} | last))
         answer = asked(lambda network=network: to_json(predict(network, 512, 24, outputs_seed=3)))
@@ -176,6 +181,13 @@ def kernels() -> Iterator[tuple[str, Answer]]:
             where = f"{template.name} {name}"
             answer = asked(lambda a=template.example, p=pair: gaussian_integrals(a, p))
             yield from quantities(where, answer)
+    for jumps in ((1, 0.4), (-1, 1), (0, -1)):
+        jumping = Activation.named(
+            "piecewise_linear", kinks=(-0.5, 0.9), slopes=(-0.3, 0.8, 1.4), jumps=jumps, value=0.25
+        )
+        for name, pair in points():
+            answer = asked(lambda a=jumping, p=pair: gaussian_integrals(a, p))
+            yield from quantities(f"jumps {jumps} {name}", answer)
     for name in ("relu", "elu", "erf", "gelu", "sigmoid", "sin", "hard_tanh"):
         given = Given.at("1.3", "0.9", c="0.35")
         for digits in (None, 25):
