@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from theory import Activation, Network, evaluation, intervals
+from theory.differentiation import with_derivative
 from theory.errors import DescriptionError
+from theory.evaluation import evaluate
 from theory.expression import FUNCTIONS, Call, Constant, Name, exact, parse, walk
 from theory.intervals import decide, enclose
 from theory.mathematics import precise
@@ -643,3 +645,12 @@ def test_raw_record_is_described_with_its_numbers():
     )
     assert not raw.is_named
     assert not Activation("tanh", "tanh(2*x)").is_named
+
+
+@pytest.mark.parametrize("text", ["pi**2*x", "sin(x)/pi**3", "pi**2 - x**3", "(x - 1/pi**2)**2"])
+def test_derivative_beside_powers_of_constants_equals_the_complex_step(text):
+    phi, at, step = Activation.from_expression(text), np.array([-1.3, 0.4, 2.1]), 1e-30
+    value, slope = with_derivative(phi, at)
+    moved = evaluate(phi, at + 1j * step)
+    assert value == pytest.approx(moved.real, rel=1e-15)
+    assert slope == pytest.approx(moved.imag / step, rel=1e-15)

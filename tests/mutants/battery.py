@@ -143,7 +143,11 @@ def predictions() -> Iterator[tuple[str, Answer]]:
     for at, network in enumerate(batched()):
         answer = asked(lambda network=network: to_json(predict(network, 512, 24)))
         yield from numbers(f"batched {at}", answer, AVERAGED)
-    plain = [Network("relu", depth=3, sigma_w2=2, sigma_b2=0.1, outputs=C) for C in (1, 3)]
+    fields = {"depth": 3, "sigma_w2": 2, "sigma_b2": 0.1, "ratios": [1, 2, 0.5]}
+    plain = [
+        Network(name, **fields, outputs=C, input_overlaps=(1.1, 0.2))
+        for name, C in (("relu", 1), ("tanh", 3))
+    ]
     for at, network in enumerate(plain):
         yield from numbers(f"noise {at}", asked(lambda network=network: noise(network)), AVERAGED)
         answer = asked(
@@ -181,6 +185,13 @@ def kernels() -> Iterator[tuple[str, Answer]]:
             where = f"{template.name} {name}"
             answer = asked(lambda a=template.example, p=pair: gaussian_integrals(a, p))
             yield from quantities(where, answer)
+    for text in ("pi**2*tanh(x)/9", "min(x, 1)/(1 + x**2)", "max(x, 0)**1.5", "exp(-abs(x))"):
+        activation = Activation.from_expression(text)
+        for c in (-0.5, 0.7):
+            answer = asked(
+                lambda a=activation, c=c: gaussian_integrals(a, Pair.at(1.4, c=c, mean1=0.3))
+            )
+            yield from quantities(f"{text} {c}", answer)
     for jumps in ((1, 0.4), (-1, 1), (0, -1)):
         jumping = Activation.named(
             "piecewise_linear", kinks=(-0.5, 0.9), slopes=(-0.3, 0.8, 1.4), jumps=jumps, value=0.25
