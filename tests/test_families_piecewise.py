@@ -556,7 +556,7 @@ def test_a_reflected_function_of_reflected_samples_is_the_same(pair):
 def test_a_function_and_its_negative_have_one_dual(jumps):
     """Jumps of any size and sign: the products of jumps and slopes may not depend on them."""
     pair = Pair.at(1.1, 0.7, c=-0.35, mean1=0.3, mean2=-0.2)
-    slopes = (-0.3, 0.8, 1.4)
+    slopes = (-0.3, 0.7, 1.7)  # kinks of weight 1, of the negative -1
 
     def dual(sign):
         turned, leaps = (tuple(sign * x for x in values) for values in (slopes, jumps))

@@ -878,3 +878,14 @@ def test_inverse_powers_of_the_output_variance_equal_an_integral(N):
             assert fisher.inverse_variance(v, N, power) == pytest.approx(expected, rel=1e-8, abs=0)
     expected = chi_square_quad(lambda x: v * x / N, N - 1)
     assert fisher.output_variance(v, N) == pytest.approx(expected, rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("eigenvalues", [(7.0, 0, 0, 0), (3.0, 3.0, 0, 0), (5.0, 2.0, 1.0, 0.1)])
+def test_bounds_of_the_largest_eigenvalue_hold_and_are_sharp_for_one_eigenvalue(eigenvalues):
+    P, m = len(eigenvalues), np.mean(eigenvalues)
+    s = np.mean(np.square(eigenvalues))
+    lower, upper = fisher.moments_bound(m, s), fisher.trace_bound(s, P)
+    assert lower <= max(eigenvalues) * (1 + 1e-15)
+    assert upper == pytest.approx(np.linalg.norm(eigenvalues), rel=1e-14)
+    if np.count_nonzero(eigenvalues) == 1:
+        assert (lower, upper) == pytest.approx((7.0, 7.0), rel=1e-14)

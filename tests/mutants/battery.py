@@ -194,7 +194,7 @@ def kernels() -> Iterator[tuple[str, Answer]]:
             yield from quantities(f"{text} {c}", answer)
     for jumps in ((1, 0.4), (-1, 1), (0, -1)):
         jumping = Activation.named(
-            "piecewise_linear", kinks=(-0.5, 0.9), slopes=(-0.3, 0.8, 1.4), jumps=jumps, value=0.25
+            "piecewise_linear", kinks=(-0.5, 0.9), slopes=(0.3, -0.7, 0.3), jumps=jumps, value=0.25
         )
         for name, pair in points():
             answer = asked(lambda a=jumping, p=pair: gaussian_integrals(a, p))
