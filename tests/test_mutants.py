@@ -1,6 +1,7 @@
 """The mutants of ``theory/``: how they are made, shown to the tests, and judged."""
 
 import ast
+import json
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from dataclasses import replace
 import pytest
 
 from tests.mutants import run
+from tests.mutants.__main__ import _record
 from tests.mutants.battery import differences, networks
 from tests.mutants.generate import KINDS, ROOT, all_mutants, mutants_of, sample
 from tests.mutants.hand import HAND, hand_mutants
@@ -193,10 +195,12 @@ def small(tmp_path, monkeypatch):
     (root / "theory" / "formula.py").write_text(FORMULA)
     (root / "theory" / "__init__.py").touch()
     (root / "tests" / "mutants").mkdir(parents=True)
-    shutil.copy(ROOT / "tests" / "mutants" / "order.py", root / "tests" / "mutants")
+    for name in ("__init__.py", "order.py", "reach.py"):
+        shutil.copy(ROOT / "tests" / "mutants" / name, root / "tests" / "mutants")
     (root / "tests" / "test_formula.py").write_text(TESTS)
     (root / "pyproject.toml").write_text('[tool.pytest.ini_options]\naddopts = "--doctest-modules"')
     monkeypatch.setattr(run, "ROOT", root)
+    monkeypatch.setattr(run, "KEPT", tmp_path / "kept")
     monkeypatch.setattr(run, "LIMIT", 1.0)
     monkeypatch.setattr(run, "battery_of", lambda copy: {"area": ("2", 0.0)})
     return run.Copy(tmp_path / "copy")
@@ -209,6 +213,15 @@ REACH = run.Reach(
         "tests/test_formula.py::test_halvings": entry(0.0, "theory/formula.py:12:0"),
     }
 )
+
+
+def test_run_of_the_suite_says_which_test_enters_what(small, tmp_path):
+    assert run.reach_table(tmp_path).places == {
+        name: {"theory/formula.py:12:0"} if "halvings" in name else {"theory/formula.py:4:0"}
+        for name in REACH.places
+    }
+    (tmp_path / "reach" / "pyproject.toml").write_text("")
+    assert run.reach_table(tmp_path).seconds.keys() == REACH.seconds.keys()  # kept
 
 
 def outcome(copy, after, reach=REACH, truth="2"):
@@ -284,6 +297,12 @@ def test_battery_has_fifty_networks_over_all_schemes():
         "weight-normalization",
         "weight-standardization",
     }
+
+
+def test_records_are_json_without_infinities():
+    found = differences({"x": ("a", 0.0)}, {"x": ("b", 0.0)})
+    record = _record(run.Outcome(EVERY[0], "survived", "", 2, 1.0, found))
+    assert json.loads(json.dumps(record, allow_nan=False))["differences"][0]["relative"] is None
 
 
 def test_command_says_its_options():

@@ -14,6 +14,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -37,7 +38,7 @@ def main() -> int:
     counted = len(outcomes) - counts["equivalent"]
     noticed = counts["killed"] + counts["timeout"]
     if options.json:
-        print(json.dumps([asdict(one) | {"mutant": str(one.mutant)} for one in outcomes]))
+        print(json.dumps([_record(one) for one in outcomes], allow_nan=False))
     else:
         print(f"\n{len(outcomes)} mutants: {', '.join(f'{n} {v}' for v, n in counts.items())}")
         print(f"{noticed} of {counted} that are not equivalent are noticed")
@@ -68,6 +69,15 @@ def run(mutants: list[Mutant], folder: Path, options: argparse.Namespace) -> lis
 
     with ThreadPoolExecutor(options.jobs) as pool:
         return list(pool.map(one, mutants))
+
+
+def _record(outcome: Outcome) -> dict[str, Any]:
+    """For JSON; of a text that differs the relative difference is null."""
+    differences = [
+        one._asdict() | {"relative": one.relative if isfinite(one.relative) else None}
+        for one in outcome.differences
+    ]
+    return asdict(outcome) | {"mutant": str(outcome.mutant), "differences": differences}
 
 
 def _line(outcome: Outcome) -> str:

@@ -164,10 +164,12 @@ def reach_table(jobs_at: Path) -> Reach:
         for path in copy.at.glob("theory/**/*.py"):
             name = path.relative_to(copy.at).as_posix()
             path.write_text(noted(name, path.read_text(encoding="utf-8")), encoding="utf-8")
-        copy.python(
+        _, output = copy.python(
             *("-m", "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider"),
             *("-p", "tests.mutants.reach"),
         )
+        if not (copy.at / TABLE).exists():
+            raise Broken(output[-2000:])
         KEPT.mkdir(parents=True, exist_ok=True)
         shutil.copy(copy.at / TABLE, kept)
     return Reach(json.loads(kept.read_text()))
