@@ -241,7 +241,7 @@ def test_mutant_is_killed_by_the_first_test_that_enters_it(small):
 
 def test_mutant_that_no_known_test_enters_meets_the_rest_of_the_suite(small):
     known = run.Reach({"tests/test_formula.py::test_area": entry(0.0)})
-    found = outcome(small, "((a) / (b))", known)
+    found = outcome(small, "((a) / (b))", known, truth="4")
     assert (found.verdict, found.stage) == ("killed", 3)
 
 

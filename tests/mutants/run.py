@@ -1,7 +1,8 @@
 """Runs the tests against mutants, in copies of the tree, and judges the survivors by the battery.
 
 A mutant meets first the doctests of its file and the quickest tests that enter the mutated
-function, then all others that enter it, then the rest of the suite.
+function, then all others that enter it, then the battery, and, where an answer of it differs, the
+rest of the suite.
 """
 
 from __future__ import annotations
@@ -178,20 +179,29 @@ def reach_table(jobs_at: Path) -> Reach:
 def judged(
     mutant: Mutant, copy: Copy, reach: Reach, truth: Callable[[], Any], whole: bool
 ) -> Outcome:
-    """Run the stages up to the first failure; ``whole``: the rest of the suite as well."""
+    """Run the stages up to the first failure; ``whole``: the rest of the suite as well.
+
+    The rest is long: it is run only where an answer of the battery differs.
+    """
     start = time.monotonic()
     soon, later = reach.stages(mutant)
-    stages = [(soon, False), (later, False), ([*soon, *later], True)]
     with copy.changed(mutant):
-        for number, (tests, others) in enumerate(stages, start=1):
-            if (others and not whole) or not (others or tests):
-                continue
+
+        def noticed(stage: int, tests: list[str], others: bool = False) -> Outcome | None:
             verdict, by = copy.pytest(reach, tests, others)
-            if verdict != "survived":
-                return Outcome(mutant, verdict, by, number, time.monotonic() - start)
-        found = differences(truth(), battery_of(copy))
-    verdict = "survived" if found else "equivalent"
-    return Outcome(mutant, verdict, "", 3 if whole else 2, time.monotonic() - start, found)
+            seconds = time.monotonic() - start
+            return None if verdict == "survived" else Outcome(mutant, verdict, by, stage, seconds)
+
+        for stage, tests in ((1, soon), (2, later)):
+            if tests and (found := noticed(stage, tests)):
+                return found
+        different = differences(truth(), battery_of(copy))
+        if not different:
+            return Outcome(mutant, "equivalent", "", 2, time.monotonic() - start)
+        if whole and (found := noticed(3, [*soon, *later], others=True)):
+            return found
+    stage = 3 if whole else 2
+    return Outcome(mutant, "survived", "", stage, time.monotonic() - start, different)
 
 
 def battery_of(copy: Copy) -> dict[str, Any]:
