@@ -74,7 +74,7 @@ def test_rows_that_conditioning_does_not_cover_are_measured_explicitly():
     one = replace(one, rows=(one.row("kappa_1"),))
     rows = check(one, network, samples=8, precision=0.1, engine="conditional", say=said.append)
     assert [row.engine for row in rows] == ["explicit"]
-    assert said[0] == "1 of 1 rows with explicit weights: not covered by conditioning"
+    assert said[0] == "1 of 1 rows with explicit weights, the others by conditioning"
     assert rows[0].to_json()["engine"] == "explicit"
 
 
