@@ -17,7 +17,7 @@ import pytest
 import numerics.ensemble
 import numerics.fisher
 import theory.meanfield
-from derivations import evidence
+from derivations import evidence, planning
 from derivations.approach import MEAN
 from derivations.catalogue import THEOREMS, theorem
 from derivations.evidence import Judged, check, exit_status
@@ -376,7 +376,7 @@ def test_the_time_is_guessed_before_anything_is_measured(monkeypatch):
     monkeypatch.setattr(evidence, "over_blocks", refuse)
     said = []
     with pytest.raises(AssertionError, match="measured"):
-        check(UNNORMALIZED, everything=True, say=said.append)
+        check(UNNORMALIZED, everything=True, engine="explicit", say=said.append)
     (guess,) = said
     assert 5 < int(re.search(r"about (\d+) s", guess)[1]) < 600
 
@@ -502,13 +502,13 @@ def test_rows_out_of_regime_do_not_stop_the_others():
 
 
 def test_an_error_bar_wider_than_delta_never_agrees(monkeypatch):
-    genuine = evidence.plan
+    genuine = planning.plan
 
     def careless(c, *, delta, **options):
         return genuine(c, delta=8 * delta, **options)
 
-    monkeypatch.setattr(evidence, "plan", careless)
-    row = verdict(claiming(UNNORMALIZED, "off_diagonal"), precision=0.01)
+    monkeypatch.setattr(planning, "plan", careless)
+    row = verdict(claiming(UNNORMALIZED, "off_diagonal"), precision=0.01, engine="explicit")
     assert abs(row.z) < 4
     assert row.detectable > row.delta == 0.01
     assert row.verdict == "UNDECIDED"

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from derivations import evidence
+from derivations import evidence, planning
 from derivations.catalogue import theorem
 from derivations.evidence import check
 from derivations.groups import Group
@@ -20,7 +20,7 @@ TWO = replace(UNNORMALIZED, rows=tuple(UNNORMALIZED.row(name) for name in ROWS))
 
 
 def judge(**options):
-    return check(TWO, SMALL, samples=4, **{"precision": 0.05} | options)
+    return check(TWO, SMALL, samples=4, **{"precision": 0.05, "engine": "explicit"} | options)
 
 
 def test_levels_are_those_of_holm_at_a_quarter_and_at_three_quarters():
@@ -45,7 +45,7 @@ class Careless:
     """Plans made for ``factor`` times the resolution asked: too few networks for a verdict."""
 
     def __init__(self, factor):
-        self.genuine, self.factor = evidence.plan, factor
+        self.genuine, self.factor = planning.plan, factor
 
     def __call__(self, c, *, delta, **options):
         return self.genuine(c, delta=self.factor * delta, **options)
@@ -57,7 +57,7 @@ def test_rows_decided_at_look_1_keep_their_verdict_and_ask_for_nothing():
 
 
 def test_undecided_rows_get_as_many_networks_again_and_nobody_else_does(monkeypatch):
-    monkeypatch.setattr(evidence, "plan", Careless(3))
+    monkeypatch.setattr(planning, "plan", Careless(3))
     said = []
     careless = judge(precision=0.02, say=said.append)
     monkeypatch.setattr(evidence, "_extend", lambda groups, undecided, say: None)
@@ -83,7 +83,7 @@ def test_the_second_look_pools_its_networks_with_those_of_the_first(monkeypatch)
         genuine(group, width, block)
 
     monkeypatch.setattr(Group, "measure", counted)
-    monkeypatch.setattr(evidence, "plan", Careless(8))
+    monkeypatch.setattr(planning, "plan", Careless(8))
     row = judge(precision=0.01)[1]
     assert row.look == 2
     assert len(set(measured)) == len(measured)
@@ -102,7 +102,7 @@ def test_a_run_looks_twice_at_most(monkeypatch):
         return genuine(number, groups, questions, declared)
 
     monkeypatch.setattr(evidence, "_look", look)
-    monkeypatch.setattr(evidence, "plan", Careless(50))
+    monkeypatch.setattr(planning, "plan", Careless(50))
     rows = judge(precision=0.004)
     assert {row.verdict for row in rows} == {"UNDECIDED"}
     assert asked == [(1, 2), (2, 2)]

@@ -41,9 +41,12 @@ RIGHT = theory.meanfield._forward
 
 def blind(question):
     """Rows without the moments of one batch in the last hidden layer: those of backward numbers
-    alone, of the parameters below that layer, and of two batches."""
-    own = question.row.group in ("biases", "scales", "shifts")
-    return own or question.row.quantity in ("gradient_ratio", "gains_1", "gains_2", "kappa_3")
+    alone, of the parameters below that layer, of two batches, and of a limit of 1."""
+    kind, _, layer = question.row.group.partition(".")
+    below = kind == "weights" and layer not in ("", str(question.network.depth))
+    numbers = ("gradient_ratio", "gains_1", "gains_2", "kappa_3", "squared_cosine")
+    alone = kind in ("biases", "scales", "shifts", "features")
+    return below or alone or question.row.quantity in numbers
 
 
 def planted(index):
