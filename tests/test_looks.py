@@ -9,6 +9,7 @@ from derivations import evidence, planning
 from derivations.catalogue import theorem
 from derivations.evidence import check
 from derivations.groups import Group
+from numerics.ensemble import block_size
 from numerics.looks import levels, planned_level
 from numerics.plan import excess_kurtosis
 from theory.architecture import DescriptionError, Network
@@ -90,7 +91,7 @@ def test_the_second_look_pools_its_networks_with_those_of_the_first(monkeypatch)
     for width, count in zip(row.widths, row.seeds, strict=True):
         blocks = sorted(block for at, block in measured if at == width)
         assert blocks == list(range(len(blocks)))
-        assert count == len(blocks) * evidence.block_size(width)
+        assert count == len(blocks) * block_size(width)
 
 
 def test_a_run_looks_twice_at_most(monkeypatch):
