@@ -114,7 +114,7 @@ class Copy:
         child = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=self.at,
-            env=os.environ | one | paths | more,
+            env=os.environ | one | paths | more | {"PYTEST_ADDOPTS": ""},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
