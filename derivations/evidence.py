@@ -18,7 +18,7 @@ from derivations.groups import Group, Key, grouped
 from derivations.planning import PILOT, planned, sooner
 from derivations.questions import Judged, Question, questions, violated
 from derivations.theorem import Theorem
-from numerics.engines import engine as engine_of
+from numerics.engines import ENGINES
 from numerics.ensemble import over_blocks
 from numerics.extrapolation import Extrapolation
 from numerics.looks import EXTENSION, levels
@@ -71,7 +71,10 @@ def check(
     chosen = [theorem(one) if isinstance(one, str) else one for one in wanted]
     if engine is None:
         engine = FASTEST if everything or precision < DELTA else "explicit"
-    drawing = "conditional" if engine == FASTEST else engine_of(engine).name
+    if engine not in (*ENGINES, FASTEST):
+        known = ", ".join((*ENGINES, FASTEST))
+        raise DescriptionError(f"unknown engine {engine!r}; known: {known}")
+    drawing = "conditional" if engine == FASTEST else engine
     asked = questions(chosen, network, samples, everything, drawing)
     if engine == FASTEST:
         asked = [sooner(question, declared, len(asked)) for question in asked]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from itertools import product
 from math import prod
@@ -16,7 +15,7 @@ from numerics.sweep_plan import SweepPlan
 from theory.architecture import Network
 from theory.errors import DescriptionError
 from theory.last_layer import check_samples
-from theory.network_file import FIELDS, REQUIRED
+from theory.network_file import FIELDS, REQUIRED, read_table
 from theory.validation import check_key, look_up, whole
 
 MOST_NETWORKS = 10_000
@@ -56,17 +55,7 @@ def parse_plan(text: str, source: str = "plan") -> SweepPlan:
     >>> [(str(cell.network), cell.width) for cell in plan.cells()][1:3]
     [('tanh (1, 0), L=3', 128), ('tanh (2, 0), L=3', 64)]
     """
-    try:
-        table = tomllib.loads(f"{text}\n")
-    except tomllib.TOMLDecodeError as problem:
-        raise DescriptionError(f"{source}: {problem}") from None
-    except (RecursionError, ValueError):
-        raise DescriptionError(f"{source}: nested too deep, or a number too long") from None
-    for key in table:
-        check_key(key, KEYS, source)
-    missing = [key for key in NEEDED if key not in table]
-    if missing:
-        raise DescriptionError(f"{source}: missing {', '.join(missing)}")
+    table = read_table(text, source, KEYS, NEEDED)
     engine = table.get("engine", "explicit")
     look_up(engine, ENGINES, "engine")
     samples = table["samples"]
