@@ -14,9 +14,10 @@ test: $(READY)  ## the tests and doctests, the style and the types
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest -n auto
 
-nightly: $(READY)  ## the slow tests, with more examples, and the checker's own errors
+nightly: $(READY)  ## the slow tests, with more examples, the checker's own errors and its priors
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/pytest -n auto -m "slow or not slow"
 	$(FISHERFIELD) calibrate
+	$(FISHERFIELD) calibrate --priors
 
 mutants: $(READY)  ## planted errors of theory/: the tests must notice 95 %
 	$(VENV)/bin/python -m tests.mutants --jobs $$(nproc)

@@ -19,10 +19,12 @@ from derivations.declared import ALPHA, DELTA, POWER
 from derivations.groups import Group, grouped
 from derivations.networks import LINEAR, RELU, TANH
 from derivations.planning import PILOT
+from derivations.priors import recorded
 from derivations.questions import Question
-from numerics.calibration import Rates, Simulated, gaussian, moved, resampled
+from numerics.calibration import Rates, Simulated, gaussian, resampled
 from numerics.ensemble import block_size, over_blocks
 from numerics.extrapolation import Corrections, Extrapolation, extrapolate
+from numerics.priors import curve
 from numerics.promises import Promise, under_an_error, under_the_truth
 from theory.architecture import BatchNorm, MeanSubtraction, Network
 from theory.errors import DescriptionError
@@ -47,6 +49,12 @@ RESAMPLED: tuple[tuple[str, Network, int, tuple[str, ...]], ...] = (
     ("unnormalized", TANH, 16, ("kappa_1", "kappa_2", "second_moment")),
     ("unnormalized", LINEAR, 16, ("kappa_2",)),
     ("batchnorm-last", replace(RELU, last=BatchNorm()), 10, ("output_variance",)),
+    (
+        "batchnorm-hidden",
+        replace(RELU, sigma_b2=0.2, ratios=None, outputs=1, layers=(BatchNorm(), BatchNorm())),
+        16,
+        ("kappa_1", "uniform_mode"),
+    ),
     (
         "mean-subtraction-last",
         replace(TANH, outputs=1, last=MeanSubtraction()),
@@ -155,7 +163,7 @@ def pooled(progress: bool = False) -> list[Simulated]:
 
 
 def _of_pools(group: Group, question: Question) -> tuple[Simulated, Simulated]:
-    """The row with corrections drawn from the prior, and with those of its networks."""
+    """The row with corrections drawn from the prior, and with those on record for it."""
     pools = group.ratios(question)
     drawn = Simulated(
         f"{question.row.quantity}, {question.network}",
@@ -166,8 +174,11 @@ def _of_pools(group: Group, question: Question) -> tuple[Simulated, Simulated]:
         PILOT,
         block_size,
     )
-    curve = moved(group.design.widths, pools, question.corrections)
-    return drawn, replace(drawn, label=f"{drawn.label}, own bias", own=curve)
+    known = recorded()[
+        question.theorem.id, str(question.network), question.samples, question.row.quantity
+    ]
+    own = curve(group.design.widths, known.b, question.corrections)
+    return drawn, replace(drawn, label=f"{drawn.label}, own bias", own=own)
 
 
 def understated(*sweep: Any) -> Extrapolation:

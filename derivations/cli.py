@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from derivations import (
+    calibrate_command,
     descent_command,
+    figure_command,
     flow_command,
     kernel_command,
     phase_command,
@@ -156,6 +158,9 @@ def _parser() -> Parser:
     )
     spectrum_command.add_arguments(sub)
 
+    sub = command(figure, "figure", "draw a figure for a paper, its data beside it")
+    figure_command.add_arguments(sub)
+
     sub = command(list_theorems, "list", "list the theorems")
     sub.add_argument("--json", action="store_true")
 
@@ -164,8 +169,7 @@ def _parser() -> Parser:
     sub.add_argument("--latex", action="store_true")
 
     sub = command(calibrate, "calibrate", "count the checker's own errors on simulated sweeps")
-    sub.add_argument("--sweeps", type=int, metavar="S", help="sweeps of each row: 20000")
-    sub.add_argument("--json", action="store_true")
+    calibrate_command.add_arguments(sub)
 
     sub = command(atlas, "atlas", "judge m, s and the largest eigenvalue of every scheme")
     sub.add_argument(
@@ -220,15 +224,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def calibrate(options: argparse.Namespace) -> int:
-    from derivations import calibrate
-
-    given = {} if options.sweeps is None else {"sweeps": options.sweeps}
-    found = calibrate.calibrate(**given, say=_say)
-    if options.json:
-        _print_json(found.to_json())
-    else:
-        print(calibrate.to_text(found))
-    return 0 if found.kept else 1
+    return calibrate_command.run(options, _say)
 
 
 def atlas(options: argparse.Namespace) -> int:
@@ -381,6 +377,12 @@ def list_theorems(options: argparse.Namespace) -> int:
     else:
         width = max(len(theorem.id) for theorem in ALL)
         print("\n".join(f"{theorem.id:{width}}  {theorem.says}" for theorem in ALL))
+    return 0
+
+
+def figure(options: argparse.Namespace) -> int:
+    for file in figure_command.run(options):
+        print(file)
     return 0
 
 

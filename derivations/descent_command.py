@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -104,47 +105,70 @@ def descent(options: argparse.Namespace) -> dict[str, Any]:
 
     Raises ``DescriptionError`` for meaningless input.
     """
-    from numerics import lanczos
-    from numerics.descent import descend, growth
-    from numerics.ensemble import check_size, over_blocks
-    from theory.last_layer import check_samples
     from theory.network_file import read_network
     from theory.validation import whole
 
     given = read_network(options.network)
-    lasts = [given.last] if options.last is None else options.last.split(",")
-    networks = [replace(given, last=last) for last in lasts]
-    widths = [_whole("--widths", text) for text in options.widths.split(",")]
-    rates, N = _rates(options), options.samples
-    steps = whole("--steps", options.steps, least=1)
-    seeds = range(whole("--seeds", options.seeds, least=1))
     if options.out is not None:
         check_writable(options.out)
+    found = learning_map(
+        given,
+        [given.last] if options.last is None else options.last.split(","),
+        [_whole("--widths", text) for text in options.widths.split(",")],
+        options.samples,
+        _rates(options),
+        steps=whole("--steps", options.steps, least=1),
+        seeds=whole("--seeds", options.seeds, least=1),
+        regime=options.regime,
+    )
+    if options.out is not None:
+        _write(options.out, found)
+    return found
+
+
+def learning_map(
+    given: Network,
+    lasts: Sequence[Any],
+    widths: list[int],
+    samples: int,
+    rates: list[float],
+    *,
+    steps: int,
+    seeds: int,
+    regime: str,
+) -> dict[str, Any]:
+    """What ``descent`` says of the network with each of these last layers."""
+    from numerics import lanczos
+    from numerics.descent import descend, growth
+    from numerics.ensemble import check_size, over_blocks
+    from theory.last_layer import check_samples
+
+    networks = [replace(given, last=last) for last in lasts]
     for network in networks:
         if network.weights != "plain" or network.loss != "mse":
             raise NotCovered("gradient descent with normalized weights or cross-entropy")
-        check_samples(network.last, N)
+        check_samples(network.last, samples)
         for width in widths:
-            check_size(network, width, N)
+            check_size(network, width, samples)
     points = [(network, width) for network in networks for width in widths]
-    predictions = [_predicted(network, width, N, options.regime) for network, width in points]
+    predictions = [_predicted(network, width, samples, regime) for network, width in points]
 
     def one(network: Network, width: int, seed: int) -> Run:
-        near = growth(network, width, N, rates, (seed,))
-        return Run(near, descend(network, width, N, rates, steps, (seed,)))
+        near = growth(network, width, samples, rates, (seed,))
+        return Run(near, descend(network, width, samples, rates, steps, (seed,)))
 
-    jobs = [(*point, seed) for point in points for seed in seeds]
+    jobs = [(*point, seed) for point in points for seed in range(seeds)]
     try:
         runs = over_blocks(one, jobs, "networks", progress=sys.stderr.isatty())
     except lanczos.NotConverged as problem:
         raise NotConverged(str(problem)) from None
-    of_points = [runs[first : first + len(seeds)] for first in range(0, len(runs), len(seeds))]
-    found = {
+    of_points = [runs[first : first + seeds] for first in range(0, len(runs), seeds)]
+    return {
         "network": given.describe(),
-        "samples": N,
+        "samples": samples,
         "steps": steps,
-        "seeds": len(seeds),
-        "regime": options.regime,
+        "seeds": seeds,
+        "regime": regime,
         "widths": [
             {"last": network.last.kind, "width": width} | predicted | _measured(of_point, rates)
             for (network, width), predicted, of_point in zip(
@@ -152,9 +176,6 @@ def descent(options: argparse.Namespace) -> dict[str, Any]:
             )
         ],
     }
-    if options.out is not None:
-        _write(options.out, found)
-    return found
 
 
 def to_text(found: dict[str, Any]) -> str:

@@ -31,7 +31,7 @@ def phase(options: argparse.Namespace) -> dict[str, Any]:
     activation = read_activation(options)
     found = phase(activation, options.sigma_w2, options.sigma_b2)
     if options.figure is not None:
-        from derivations.figures import phase_diagram
+        from derivations.figures.phase import phase_diagram
 
         phase_diagram(activation, options.figure, point=(options.sigma_w2, options.sigma_b2))
     given = {

@@ -219,7 +219,11 @@ def _cases(
         mapped = replace(mapped, loss=own.loss)
     usual = {quantity: case.samples for case in reversed(one.cases) for quantity in case.quantities}
     return [
-        Case(mapped, usual[row.quantity] if samples is None else samples, (row.quantity,))
+        Case(
+            mapped,
+            usual.get(row.quantity, one.cases[0].samples) if samples is None else samples,
+            (row.quantity,),
+        )
         for row in one.rows
     ]
 

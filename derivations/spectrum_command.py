@@ -57,21 +57,34 @@ def spectrum(options: argparse.Namespace) -> dict[str, Any]:
     Raises ``DescriptionError`` for meaningless input, ``NotCovered`` for a last layer other than
     none and mean subtraction.
     """
+    from theory.network_file import read_network
+    from theory.validation import whole
+
+    network = read_network(options.network)
+    seeds = whole("--seeds", options.seeds, least=1)
+    if options.figure is not None:
+        check_writable(options.figure)
+    result = compare(network, options.width, options.samples, seeds)
+    if options.figure is not None:
+        from derivations.figures.density import alone
+        from derivations.figures.page import rules, save
+
+        with rules():
+            save(alone(result, str(network)), options.figure)
+    return result
+
+
+def compare(network: Network, width: int, samples: int, seeds: int) -> dict[str, Any]:
+    """What ``spectrum`` says of this many random networks."""
     import numpy as np
 
     from numerics.eigenvalues import eigenvalues
     from theory.bulk import top
-    from theory.network_file import read_network
     from theory.prediction import predict
-    from theory.validation import whole
 
-    network = read_network(options.network)
     if network.last.kind not in ("none", "mean-subtraction") or network.loss != "mse":
         raise NotCovered("the spectrum behind this last layer (covered: none, mean-subtraction)")
-    M, N, C = options.width, options.samples, int(network.outputs)
-    seeds = whole("--seeds", options.seeds, least=1)
-    if options.figure is not None:
-        check_writable(options.figure)
+    M, N, C = width, samples, int(network.outputs)
     largest = predict(network, M, N, regime="proportional").largest_eigenvalue
     bulk = top(network, M, N)
     uniform = C if largest.order == "M" else 0
@@ -90,7 +103,7 @@ def spectrum(options: argparse.Namespace) -> dict[str, Any]:
     outliers = [largest.value] * uniform
     if not uniform and largest.value is not None and largest.value > bulk.edge:
         outliers = [largest.value]
-    result = {
+    return {
         "network": network.describe(),
         "width": M,
         "samples": N,
@@ -105,11 +118,6 @@ def spectrum(options: argparse.Namespace) -> dict[str, Any]:
         "kolmogorov": _mean("mean", np.array(distances)) | {"raw": distances},
         "zero_modes": zeros[0],
     }
-    if options.figure is not None:
-        from derivations.figures import spectrum_figure
-
-        spectrum_figure(result, str(network), options.figure)
-    return result
 
 
 def kolmogorov(values: np.ndarray, law: Law) -> float:

@@ -6,9 +6,8 @@ look 1 judges, look 2 judges what is undecided on all networks. Its means follow
 .. math:: y_i = 1 + \text{bias} + \sum_{p \in \text{free}} b_p x_i^p
           + \sum_{p \in \text{prior}} b_p x_i^p + \text{fluctuation},
 
-with any free b, and the b of the prior drawn from it or zero; or the curve of measured means, moved
-so that its limit is 1 exactly. The fluctuations are Gaussian, or drawn from pools of measured
-networks about the mean of their pool.
+with any free b, and the b of the prior drawn from it or zero; or a curve given from outside. The
+fluctuations are Gaussian, or drawn from pools of measured networks about the mean of their pool.
 """
 
 from collections.abc import Callable, Sequence
@@ -93,24 +92,6 @@ def resampled(pools: Sequence[np.ndarray]) -> Draw:
         return Moments(counts, means, squares)
 
     return draw
-
-
-def moved(
-    widths: Sequence[int], pools: Sequence[np.ndarray], corrections: Corrections
-) -> np.ndarray:
-    r"""The means of measured pools, moved so that a true theory's limit is 1 exactly.
-
-    .. math:: 1 + \sum_p b_p x^p, \qquad p \text{ free, or the first with a prior},
-
-    with the b fitted to the means of the pools, the limit held at 1: the bias at finite width is
-    the real one. Shape (widths,).
-    """
-    powers = (*corrections.free, *(power for power, _ in corrections.prior[:1]))
-    columns = (corrections.scale / np.asarray(widths, float))[:, None] ** np.array(powers)
-    weight = np.array([np.sqrt(len(pool) / pool.var(ddof=1)) for pool in pools])
-    means = np.array([pool.mean() for pool in pools])
-    b, *_ = np.linalg.lstsq(columns * weight[:, None], (means - 1) * weight)
-    return 1 + columns @ b
 
 
 @dataclass(frozen=True)

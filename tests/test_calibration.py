@@ -18,7 +18,6 @@ from numerics.calibration import (
     Rates,
     Simulated,
     gaussian,
-    moved,
     resampled,
     simulate,
 )
@@ -131,12 +130,9 @@ def test_a_simulated_sweep_is_planned_and_judged_like_a_measured_one():
     assert found.extended.sum() >= 5
 
 
-def test_pools_are_moved_to_a_limit_of_1_with_their_own_corrections():
+def test_a_curve_from_outside_is_that_of_every_sweep():
     x = 1 / np.array(WIDTHS)
-    truth = 1 + 2 * x - 15 * x**2
-    pools = [mean + pool - pool.mean() for mean, pool in zip(truth, SKEW, strict=True)]
-    assert moved(WIDTHS, pools, MEAN) == pytest.approx(truth, rel=1e-9)
-    row = replace(RESAMPLED, own=moved(WIDTHS, pools, MEAN))
+    row = replace(RESAMPLED, own=1 + 2 * x - 15 * x**2)
     assert np.array_equal(row.curve(np.random.default_rng(0), 3, 0.5)[2], row.own + 0.5)
     promises = list(under_the_truth(row, 3000, (8,), RATES))
     assert [promise.what for promise in promises] == ["runs that refute"]

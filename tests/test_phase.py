@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import special
 
 from derivations.activation_arguments import add_activation, read_activation
-from derivations.figures import phase_diagram
+from derivations.figures.phase import phase_diagram
 from derivations.phase_command import add_arguments
 from derivations.phase_command import phase as phase_command
 from theory import phase as module
@@ -501,7 +501,7 @@ def test_figure_is_drawn(tmp_path):
 
 
 def test_figure_colours_agree_with_the_phase_of_single_networks():
-    from derivations import figures
+    from derivations.figures import phase as figures
 
     codes = {"ordered": figures.ORDERED, "chaotic": figures.CHAOTIC, "unbounded": figures.UNBOUNDED}
     for name in ("tanh", "gelu", "relu"):
@@ -514,7 +514,7 @@ def test_figure_colours_agree_with_the_phase_of_single_networks():
 
 
 def test_figure_without_matplotlib_says_what_to_install(monkeypatch, tmp_path):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(DescriptionError, match=r"pip install fisherfield\[figures\]"):
         phase_diagram(TANH, tmp_path / "a.png")
 
