@@ -19,6 +19,7 @@ from derivations.fisher.ntk_parameterization import NTK_PARAMETERIZATION
 from derivations.fisher.placements import PLACEMENTS
 from derivations.fisher.unnormalized import UNNORMALIZED
 from derivations.kernels.catalogue import KERNEL_THEOREMS
+from derivations.sharpness.bridge import BRIDGE
 from derivations.sharpness.catalogue import SHARPNESS_THEOREMS
 from derivations.theorem import Theorem
 from theory.errors import DescriptionError
@@ -42,6 +43,7 @@ THEOREMS: tuple[Theorem, ...] = (
     BLOCKS,
     FEATURE_METRIC,
     MEAN_GRADIENTS,
+    BRIDGE,
 )
 """The theorems that networks can refute."""
 

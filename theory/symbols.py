@@ -237,6 +237,7 @@ decay = _positive(
     "decay", r"\varepsilon", "0 < eps < 1", "learning rate times weight decay", between=(0, 1)
 )
 learning_rate = _positive("learning_rate", r"\eta_w", "> 0", "learning rate of the weights")
+weight_decay = _positive("weight_decay", r"\lambda_w", "> 0", "weight decay")
 effective = _positive("effective", r"\tilde\eta", "> 0", "learning rate of the direction")
 length = _positive("length", r"\ell_w", "> 0", "length of the weights")
 stretch_w = _positive("stretch_w", r"c_w", "> 0", "factor of the weights")

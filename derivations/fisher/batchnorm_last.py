@@ -42,7 +42,7 @@ def prove() -> Proof:
     """The Jacobian of batch norm, the trace given the outputs, the law of their variance."""
     from derivations.proof import Proof
 
-    return Proof(BATCHNORM_LAST, (*derivative(), *_traces(), *variance(), *_moments()))
+    return Proof(BATCHNORM_LAST, (*derivative(), *traces(), *variance(), *_moments()))
 
 
 def derivative() -> tuple[Lemma, ...]:
@@ -191,7 +191,8 @@ def derivative() -> tuple[Lemma, ...]:
     )
 
 
-def _traces() -> tuple[Lemma, ...]:
+def traces() -> tuple[Lemma, ...]:
+    """The kernel behind batch norm of one output, its trace and its square."""
     import sympy as sp
 
     from derivations.proof import (

@@ -211,7 +211,7 @@ def own_over_layers(name: str, row: str, number: int) -> Lemma:
 
 
 def over_layers(
-    name: str, row: str, number: int, layer: str, summand: sp.Basic, ends: Kernel
+    name: str, row: str | None, number: int, layer: str, summand: sp.Basic, ends: Kernel
 ) -> Lemma:
     """K_a as the prediction adds up its layers, from the lemma on one ``layer``."""
     array = ((T1, S1), (T2, S2))[number - 1]
@@ -226,7 +226,7 @@ def over_layers(
 
 def _over(
     name: str,
-    row: str,
+    row: str | None,
     number: int,
     layer: str,
     in_layer: tuple[tuple[sp.Basic, sp.Basic], ...],
