@@ -31,6 +31,10 @@ CROSSING = 1e-3
 AVERAGES_BELOW = 0.2
 """The averages over the slow oscillation hold for abs(c) eps up to this."""
 
+BRAKE = 4
+r"""The norm grows by :math:`\tilde\eta^2 G = (2 x)^2` of itself a step at the edge, G the squared
+gradient: it slows the rate by 4 x^2, beside the D x^2 by which the drift lowers the sharpness."""
+
 Retract = Callable[[np.ndarray], np.ndarray]
 Top = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 GradLog = Callable[[np.ndarray, int], np.ndarray]
@@ -42,7 +46,7 @@ def flow_speed(D: Number) -> Number:
     >>> flow_speed(0.0)
     0.5
     """
-    return 2 / (4 + D)
+    return 2 / (BRAKE + D)
 
 
 def log_sharpness_rate(D: Number) -> Number:
@@ -107,7 +111,7 @@ class Edge:
         r"""Mean of :math:`u = \tilde\eta\lambda_1 - 2`: :math:`x^2 (-c + Q/(4 + D))`."""
         if self.c is None:
             return 0 * decay
-        return self.amplitude2(decay) * (-self.c + self.Q / (4 + self.D))
+        return self.amplitude2(decay) * (-self.c + self.Q / (BRAKE + self.D))
 
     def rate(self, decay: Number) -> Number:
         r"""The effective learning rate :math:`(2 + u)/\lambda_1`."""
@@ -129,7 +133,8 @@ class Edge:
         """
         if self.c is None:
             return None
-        return (2 * self.c + 8 + 3 * self.D - 2 * self.Q / (4 + self.D)) / (4 + self.D)
+        total = BRAKE + self.D
+        return (2 * self.c + 8 + 3 * self.D - 2 * self.Q / total) / total
 
     def check(self, decay: float) -> None:
         """``OutOfRegime`` where the averages do not hold."""
@@ -161,7 +166,7 @@ def multipliers(gradients: np.ndarray) -> np.ndarray:
     >>> multipliers(np.array([[2.0, 0.0]]))
     array([0.25])
     """
-    weights = np.linalg.solve(4 + gradients @ gradients.T, np.full(len(gradients), 2.0))
+    weights = np.linalg.solve(BRAKE + gradients @ gradients.T, np.full(len(gradients), 2.0))
     if weights.min() < 0:
         raise OutOfRegime(
             f"eigenvalue {int(weights.argmin()) + 1} leaves the edge: its squared amplitude would "
