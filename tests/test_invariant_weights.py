@@ -1,13 +1,18 @@
 """The table of scale-invariant weights against networks whose weights are scaled."""
 
 from dataclasses import replace
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import pytest
 
+from derivations.catalogue import theorem
+from derivations.proof import ProofError
+from derivations.sharpness import invariant_weights as record
 from numerics.network import draw_inputs, draw_parameters, forward
+from theory import invariant_weights as rules
 from theory.architecture import (
+    Activation,
     BatchNorm,
     GroupNorm,
     LayerNorm,
@@ -35,6 +40,7 @@ LAST = {
     "regularized": BatchNorm(eps=0.1),
 }
 WEIGHTS = ("plain", "weight-normalization", "weight-standardization")
+PARTS = (("row", 1), ("matrix", None), ("layer", None))
 CASES = [
     (hidden, last, activation, bias, weights)
     for hidden, last, activation, bias, weights in product(
@@ -44,23 +50,39 @@ CASES = [
 ]
 
 
-def change(network, part, layer, row=None):
-    """The relative change of the squared error when one group of parameters is scaled by 1.7."""
+def drawn(network):
+    """The squared error as a function of the weights and biases, and where it is taken."""
     rng = np.random.default_rng(2)
     parameters = draw_parameters(network, 12, 1, rng)
     inputs = draw_inputs(network, 12, 8, 1, rng)
     targets = rng.standard_normal((1, int(network.outputs), 8))
 
-    def loss(chosen):
+    def loss(weights, biases):
+        chosen = parameters._replace(weights=tuple(weights), biases=tuple(biases))
         return float(((forward(network, chosen, inputs) - targets) ** 2).sum())
 
-    weights, biases = [list(one) for one in (parameters.weights, parameters.biases)]
-    weights[layer] = weights[layer].copy()
-    weights[layer][..., slice(None) if row is None else row] *= 1.7
+    return loss, parameters.weights, parameters.biases
+
+
+def change(network, part, layer, row=None, at=None):
+    """The relative change of the squared error when one group of parameters is scaled by 1.7."""
+    loss, weights, biases = at or drawn(network)
+    scaled, shifted = list(weights), list(biases)
+    scaled[layer] = weights[layer].copy()
+    scaled[layer][..., slice(None) if row is None else row] *= 1.7
     if part == "layer":
-        biases[layer] = 1.7 * biases[layer]
-    scaled = parameters._replace(weights=tuple(weights), biases=tuple(biases))
-    return abs(loss(scaled) / loss(parameters) - 1)
+        shifted[layer] = 1.7 * biases[layer]
+    return abs(loss(scaled, shifted) / loss(weights, biases) - 1)
+
+
+def measured(network):
+    """What the loss does not see, in the form of ``invariant_weights``."""
+    at, found = drawn(network), []
+    for layer in range(network.depth):
+        changes = {part: change(network, part, layer, row, at) for part, row in PARTS}
+        assert not any(1e-12 < one < 1e-6 for one in changes.values()), (layer, changes)
+        found.append(frozenset(part for part, one in changes.items() if one < 1e-12))
+    return tuple(found)
 
 
 @pytest.mark.parametrize(("hidden", "last", "activation", "bias", "weights"), CASES)
@@ -77,11 +99,110 @@ def test_scaled_weights_change_the_loss_where_theory_says_so(
         last=LAST[last],
         weights=weights,
     )
-    for layer, claimed in enumerate(invariant_weights(network)):
-        for part, row in (("row", 1), ("matrix", None), ("layer", None)):
-            found = change(network, part, layer, row)
-            assert found < 1e-12 or found > 1e-6, (layer, part, found)
-            assert (part in claimed) == (found < 1e-12), (layer, part, found)
+    assert measured(network) == invariant_weights(network)
+
+
+@pytest.mark.parametrize("last", LAST)
+def test_every_placement_of_two_schemes(last):
+    """Each pair of hidden schemes, with and without biases, a homogeneous activation and not."""
+    for (below, above), activation, bias in product(
+        permutations(HIDDEN, 2), ("relu", "tanh"), (0.0, 0.5)
+    ):
+        network = Network(
+            activation,
+            depth=3,
+            sigma_w2=2,
+            sigma_b2=bias,
+            outputs=5,
+            layers=(HIDDEN[below], HIDDEN[above]),
+            last=LAST[last],
+        )
+        assert measured(network) == invariant_weights(network), (below, above, activation, bias)
+
+
+DEGREES = {
+    "linear": Activation.named("linear"),
+    "relu": Activation.named("relu"),
+    "leaky_relu": Activation.named("leaky_relu", slope=0.3),
+    "abs": Activation.named("abs"),
+    "relu_power": Activation.named("relu_power", n=2),
+    "monomial": Activation.named("monomial", n=3),
+}
+CURVED = ("hard_tanh", "elu", "erf", "gelu", "sin", "gaussian", "sigmoid", "softplus", "silu")
+
+
+@pytest.mark.parametrize("name", [*DEGREES, *CURVED])
+def test_homogeneous_activations_and_no_others_hand_a_factor_on(name):
+    assert set(DEGREES) == set(rules.HOMOGENEOUS)
+    activation = DEGREES.get(name) or Activation.named(name)
+    network = Network(activation, depth=3, sigma_w2=0.7, outputs=5, last=BatchNorm())
+    assert measured(network) == invariant_weights(network)
+    assert ("matrix" in invariant_weights(network)[0]) == (name in DEGREES)
+
+
+def test_groups_that_are_invariant_alone_are_so_together():
+    for last, bias, hidden in (
+        (BatchNorm(), 0.0, NoNormalization()),
+        (LayerNorm(), 0.0, LayerNorm()),
+        (BatchNorm(), 0.5, BatchNorm()),
+    ):
+        network = Network(
+            "relu", depth=3, sigma_w2=2, sigma_b2=bias, outputs=5, hidden=hidden, last=last
+        )
+        assert all("matrix" in one for one in invariant_weights(network))
+        loss, weights, biases = drawn(network)
+        scaled = [factor * W for factor, W in zip((1.7, 0.3, 5.0), weights, strict=True)]
+        assert loss(scaled, biases) == pytest.approx(loss(weights, biases), rel=1e-12)
+
+
+def test_biases_take_a_power_for_each_layer_below():
+    network = Network("relu", depth=3, sigma_w2=2, sigma_b2=0.5, outputs=5, last=LayerNorm())
+    loss, weights, biases = drawn(network)
+    scaled = [1.7 * W for W in weights]
+    powers = [1.7**l * b for l, b in enumerate(biases, start=1)]
+    alike = [1.7 * b for b in biases]
+    assert loss(scaled, powers) == pytest.approx(loss(weights, biases), rel=1e-12)
+    assert abs(loss(scaled, alike) / loss(weights, biases) - 1) > 1e-3
+
+
+# Wrong entries
+
+WRONG = {
+    "mean subtraction removes a scale": ("PER_UNIT", ("batchnorm", "mean-subtraction")),
+    "batch norm does not": ("PER_UNIT", ()),
+    "layer norm acts on each unit": ("PER_UNIT", ("batchnorm", "layernorm")),
+    "RMS norm does not": ("PER_SAMPLE", ("layernorm", "groupnorm")),
+    "a bias passes batch norm": ("WITHOUT_BIAS", ("mean-subtraction",)),
+    "a bias is lost over the units": ("WITHOUT_BIAS", ("batchnorm", "layernorm")),
+    "tanh is homogeneous": ("HOMOGENEOUS", ("relu", "tanh")),
+    "relu is not": ("HOMOGENEOUS", ("linear",)),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_entry_is_seen(name, monkeypatch):
+    where, entries = WRONG[name]
+    monkeypatch.setattr(rules, where, entries)
+    last = NoNormalization() if where == "PER_UNIT" else BatchNorm()
+    networks = (
+        Network(
+            activation,
+            depth=3,
+            sigma_w2=2,
+            sigma_b2=bias,
+            outputs=5,
+            layers=(HIDDEN[one],) * 2,
+            last=last,
+        )
+        for one, activation, bias in product(HIDDEN, ("relu", "tanh"), (0.0, 0.5))
+    )
+    assert any(measured(network) != invariant_weights(network) for network in networks)
+
+
+def test_a_scheme_that_removes_no_scale_breaks_the_proof(monkeypatch):
+    monkeypatch.setattr(record, "PER_UNIT", ("mean-subtraction",))
+    with pytest.raises(ProofError, match="mean-subtraction"):
+        theorem("invariant-weights").prove().verify()
 
 
 def test_scale_passes_plain_layers_up_to_one_that_removes_it():

@@ -241,6 +241,9 @@ weight_decay = _positive("weight_decay", r"\lambda_w", "> 0", "weight decay")
 effective = _positive("effective", r"\tilde\eta", "> 0", "learning rate of the direction")
 length = _positive("length", r"\ell_w", "> 0", "length of the weights")
 stretch_w = _positive("stretch_w", r"c_w", "> 0", "factor of the weights")
+bias = _real("bias", "b_i", "real", "bias of a unit")
+bias_mean = _real("bias_mean", r"\bar b", "real", "mean of the biases over the units of a layer")
+bias_var = _positive("bias_var", r"\sigma_{\bar b}^2", ">= 0", "variance of these biases")
 along = _real(
     "along", r"\theta^{\top}\mathsf d", "real", "the part of a change of weights along them"
 )

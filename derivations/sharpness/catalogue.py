@@ -5,6 +5,7 @@ from __future__ import annotations
 from derivations.sharpness.edge import EDGE_OF_STABILITY
 from derivations.sharpness.groups import SHARPNESS_GROUPS
 from derivations.sharpness.identities import SCALE_INVARIANCE
+from derivations.sharpness.invariant_weights import INVARIANT_WEIGHTS
 from derivations.sharpness.recursion import WEIGHT_DECAY_RECURSION
 from derivations.sharpness.solutions import SHARPNESS_SOLUTIONS
 from derivations.sharpness.zero_residual import ZERO_RESIDUAL
@@ -17,6 +18,7 @@ SHARPNESS_THEOREMS: tuple[Theorem, ...] = (
     SHARPNESS_SOLUTIONS,
     SHARPNESS_GROUPS,
     ZERO_RESIDUAL,
+    INVARIANT_WEIGHTS,
 )
 
 
