@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from derivations import (
     calibrate_command,
+    bridge_command,
     descent_command,
     figure_command,
     flow_command,
@@ -152,6 +153,11 @@ def _parser() -> Parser:
 
     sub = command(flow, "flow", "gradient descent with weight decay beside its flow")
     flow_command.add_arguments(sub)
+
+    sub = command(
+        bridge, "bridge", "the spherical sharpness from the kernels beside random networks"
+    )
+    bridge_command.add_arguments(sub)
 
     sub = command(
         spectrum, "spectrum", "the density of the bulk beside eigenvalues of random networks"
@@ -358,6 +364,15 @@ def flow(options: argparse.Namespace) -> int:
         _say(f"fisherfield: out of regime: {reason}")
         return 3
     return 0 if found.get("verdict", "AGREES") == "AGREES" else 1
+
+
+def bridge(options: argparse.Namespace) -> int:
+    found = bridge_command.bridge(options)
+    if options.json:
+        _print_json(found)
+    else:
+        print(bridge_command.to_text(found))
+    return 0
 
 
 def spectrum(options: argparse.Namespace) -> int:

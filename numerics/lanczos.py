@@ -134,7 +134,7 @@ class DualProduct:
 
 def work(run: Forward) -> tuple[np.ndarray, ...]:
     """Two arrays (n, N, M_l) for each hidden layer."""
-    return tuple(np.empty((2, *h.shape)) for h in run.activations[1:])
+    return tuple(np.empty((2, *h.shape), h.dtype) for h in run.activations[1:])
 
 
 def cotangents(
