@@ -6,6 +6,7 @@ from derivations.sharpness.edge import EDGE_OF_STABILITY
 from derivations.sharpness.groups import SHARPNESS_GROUPS
 from derivations.sharpness.identities import SCALE_INVARIANCE
 from derivations.sharpness.invariant_weights import INVARIANT_WEIGHTS
+from derivations.sharpness.next_order import NEXT_ORDER
 from derivations.sharpness.recursion import WEIGHT_DECAY_RECURSION
 from derivations.sharpness.solutions import SHARPNESS_SOLUTIONS
 from derivations.sharpness.zero_residual import ZERO_RESIDUAL
@@ -15,6 +16,7 @@ SHARPNESS_THEOREMS: tuple[Theorem, ...] = (
     SCALE_INVARIANCE,
     WEIGHT_DECAY_RECURSION,
     EDGE_OF_STABILITY,
+    NEXT_ORDER,
     SHARPNESS_SOLUTIONS,
     SHARPNESS_GROUPS,
     ZERO_RESIDUAL,
