@@ -55,7 +55,7 @@ class _Latex(LatexPrinter):
 
     def doprint(self, expr: sp.Basic) -> str:
         latex = super().doprint(expr).replace(r"\limits", "")
-        return re.sub(r"\{\\left\((\S*) \\right\)\}", r"(\1)", latex)
+        return re.sub(r"\{\\left\(((?:(?!\\left)\S)*) \\right\)\}", r"(\1)", latex)
 
     def _print_Function(self, expr: sp.Function, exp: str | None = None) -> str:
         if not isinstance(expr, AppliedUndef):

@@ -8,6 +8,7 @@ from derivations.sharpness.identities import SCALE_INVARIANCE
 from derivations.sharpness.invariant_weights import INVARIANT_WEIGHTS
 from derivations.sharpness.next_order import NEXT_ORDER
 from derivations.sharpness.recursion import WEIGHT_DECAY_RECURSION
+from derivations.sharpness.regression import REGRESSION
 from derivations.sharpness.solutions import SHARPNESS_SOLUTIONS
 from derivations.sharpness.zero_residual import ZERO_RESIDUAL
 from derivations.theorem import Theorem
@@ -18,6 +19,7 @@ SHARPNESS_THEOREMS: tuple[Theorem, ...] = (
     EDGE_OF_STABILITY,
     NEXT_ORDER,
     SHARPNESS_SOLUTIONS,
+    REGRESSION,
     SHARPNESS_GROUPS,
     ZERO_RESIDUAL,
     INVARIANT_WEIGHTS,
