@@ -12,7 +12,7 @@ Source of the setting: Lyu, Li & Arora, NeurIPS 2022.
 
 from __future__ import annotations
 
-from math import ceil, isfinite, log, log1p
+from math import ceil, isfinite
 
 import numpy as np
 
@@ -153,10 +153,20 @@ def time_to_edge(rate: Number, sharpness: Number) -> Number:
     return m.log(2 / (rate * sharpness)) / 2
 
 
-def steps_to_edge(rate: float, sharpness: float, decay: float) -> int:
-    r"""Steps of pure decay until :math:`\tilde\eta\lambda_1 \ge 2`, 0 where it is so already.
+def decay_to_edge(rate: Number, sharpness: Number, decay: Number) -> Number:
+    r"""Steps of pure decay, as a real number, after which :math:`\tilde\eta\lambda_1 = 2`.
 
-    .. math:: \left\lceil \frac{\log(\tilde\eta_0 \lambda_1/2)}{2 \log(1-\varepsilon)} \right\rceil
+    .. math:: \frac{\log(\tilde\eta_0 \lambda_1/2)}{2 \log(1-\varepsilon)}
+
+    >>> round(float(decay_to_edge(0.5, 1.0, 0.5)), 12)
+    1.0
+    """
+    m = of(rate, sharpness, decay)
+    return m.log(rate * sharpness / 2) / (2 * m.log1p(-decay))
+
+
+def steps_to_edge(rate: float, sharpness: float, decay: float) -> int:
+    r"""Whole steps of pure decay until :math:`\tilde\eta\lambda_1 \ge 2`, 0 where it is so already.
 
     ``DescriptionError`` unless 0 < eps < 1, and rate and sharpness are positive.
 
@@ -169,7 +179,7 @@ def steps_to_edge(rate: float, sharpness: float, decay: float) -> int:
             f"the way to the edge needs a positive effective rate and sharpness, {rate:g} and "
             f"{sharpness:g} given"
         )
-    return max(0, ceil(log(rate * sharpness / 2) / (2 * log1p(-decay))))
+    return max(0, ceil(decay_to_edge(rate, sharpness, decay)))
 
 
 def edge_learning_rate(curvature: Number, weight_decay: Number) -> Number:

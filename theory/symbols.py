@@ -282,6 +282,12 @@ misfit_slope = _real("misfit_slope", "r_1", "real", "its slope along a line of w
 misfit_bend = _real("misfit_bend", "r_2", "real", "its second derivative along that line")
 decay_pull = _real("decay_pull", r"p_{\varepsilon}", "real", "slope of lambda_1 along the decay")
 slope2 = _positive("slope2", r"|\nabla\lambda_1|^2", "> 0", "squared gradient in root-rate units")
+share_k = _positive("share_k", "p_k", "0..1", "part of a group in the top eigenvector", (0, 1))
+pull_sum = _positive(
+    "pull_sum", r"\bar p_{\varepsilon}", "> 0", "decays of the groups, by their parts"
+)
+push_sum = _positive("push_sum", r"\bar p_{\eta}", "> 0", "squared parts, times the rates")
+slope2_t = _positive("slope2_t", r"|\nabla_z S|^2", ">= 0", "squared gradient along the sphere")
 radius2 = _positive("radius2", "|Z|^2", "> 0", "squared length of the weights over root rates")
 theta = _letter("theta", r"\theta", "n x 1", "direction of the weights")
 theta_row = _letter("theta_row", r"\theta^{\top}", "1 x n", "direction, transposed")

@@ -22,8 +22,8 @@ def prove() -> Proof:
 def _changes() -> tuple[Lemma, ...]:
     import sympy as sp
 
-    from derivations.proof import Add, Lemma, Result, Step, Substitute
-    from theory.symbols import D, G, X, clock, decay, effective, flow_time, top_curvature
+    from derivations.proof import Add, Evaluate, Lemma, Result, Step, Substitute
+    from theory.symbols import D, G, X, clock, decay, effective, flow_time, n, top_curvature
 
     pushed = exact.next_effective_learning_rate(effective, clock * decay, clock * G)
     return (
@@ -38,6 +38,32 @@ def _changes() -> tuple[Lemma, ...]:
                     Substitute(((flow_time, exact.time_to_edge(effective, top_curvature)),)),
                     sp.Integer(2),
                     r"It reaches 2 at the time $\frac12 \log(2/(\tilde\eta \lambda_1))$.",
+                ),
+            ),
+        ),
+        Lemma(
+            "rate without a gradient",
+            "Exactly, at every step.",
+            r"\tilde\eta'",
+            exact.next_effective_learning_rate(effective, decay, sp.S.Zero),
+            (
+                Step(
+                    Evaluate(),
+                    effective * (1 - decay) ** -2,
+                    r"After n steps: $(1-\varepsilon)^{-2n}$.",
+                ),
+            ),
+        ),
+        Lemma(
+            "steps to the edge",
+            "The number of steps as a real one.",
+            r"\tilde\eta_n \lambda_1",
+            effective * top_curvature * (1 - decay) ** (-2 * n),
+            (
+                Step(
+                    Substitute(((n, exact.decay_to_edge(effective, top_curvature, decay)),)),
+                    sp.Integer(2),
+                    r"So the first whole number of steps from there on reaches the edge.",
                 ),
             ),
         ),
