@@ -10,12 +10,14 @@ from derivations.sharpness.next_order import NEXT_ORDER
 from derivations.sharpness.recursion import WEIGHT_DECAY_RECURSION
 from derivations.sharpness.regression import REGRESSION
 from derivations.sharpness.solutions import SHARPNESS_SOLUTIONS
+from derivations.sharpness.two_cycle import TWO_CYCLE
 from derivations.sharpness.zero_residual import ZERO_RESIDUAL
 from derivations.theorem import Theorem
 
 SHARPNESS_THEOREMS: tuple[Theorem, ...] = (
     SCALE_INVARIANCE,
     WEIGHT_DECAY_RECURSION,
+    TWO_CYCLE,
     EDGE_OF_STABILITY,
     NEXT_ORDER,
     SHARPNESS_SOLUTIONS,

@@ -118,9 +118,9 @@ def _directions() -> tuple[Lemma, ...]:
         ),
         Lemma(
             "radial slope of a group",
-            r"The Hessian has a factor $1/|Z_k|$ on the left and one on the right. With $Z_k$ times "
-            r"$1 + \mathsf t$ each side divides the part $v_k^{\top} (\nabla^2 L\, v)_k = 2 p_k$ of "
-            r"the eigenvalue, to first order:",
+            r"The Hessian has a factor $1/|Z_k|$ on the left and one on the right. With $Z_k$ "
+            r"times $1 + \mathsf t$ each side divides the part $v_k^{\top} (\nabla^2 L\, v)_k = "
+            r"2 p_k$ of the eigenvalue, to first order:",
             r"\langle \nabla_k \lambda_1, Z_k \rangle",
             sp.Derivative(2 * share_k * (1 + clock) ** -2, clock),
             (
