@@ -20,6 +20,7 @@ from derivations.fisher.placements import PLACEMENTS
 from derivations.fisher.unnormalized import UNNORMALIZED
 from derivations.kernels.catalogue import KERNEL_THEOREMS
 from derivations.sharpness.bridge import BRIDGE
+from derivations.sharpness.bridge_last_layer import BRIDGE_LAST_LAYER
 from derivations.sharpness.catalogue import SHARPNESS_THEOREMS
 from derivations.theorem import Theorem
 from theory.errors import DescriptionError
@@ -44,6 +45,7 @@ THEOREMS: tuple[Theorem, ...] = (
     FEATURE_METRIC,
     MEAN_GRADIENTS,
     BRIDGE,
+    BRIDGE_LAST_LAYER,
 )
 """The theorems that networks can refute."""
 

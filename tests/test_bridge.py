@@ -100,6 +100,18 @@ def test_regime():
     BRIDGE.requires(replace(TANH, layers=None, hidden="layernorm", sigma_b2=0), 4)
 
 
+def test_regime_of_the_last_layer():
+    one = theorem("bridge-last-layer")
+    for network, samples, reason in (
+        (replace(RELU, last="none"), 10, "batch norm with eps = 0 in the last layer"),
+        (replace(RELU, depth=4, ratios=(1,) * 4, layers=None), 10, "depth 3, but depth = 4"),
+        (RELU, 3, "N > 3"),
+    ):
+        with pytest.raises(OutOfRegime, match=reason):
+            one.requires(network, samples)
+    one.requires(replace(RELU, sigma_b2=0.1, activation="tanh"), 4)
+
+
 # Numbers of one network
 
 

@@ -64,8 +64,11 @@ def time_to_edge_at(curvature: Number, learning_rate: Number, decay: Number) -> 
     return time_to_edge(effective_learning_rate(learning_rate, decay, 1), curvature)
 
 
-def require_sphere(network: Network, samples: int) -> None:
-    """``OutOfRegime`` where |w|^2 F(w) is not the matrix on the unit sphere, or has no mean."""
+def require_sphere(network: Network, samples: int, lowest: int = 1) -> None:
+    """``OutOfRegime`` where |w|^2 F(w) is not the matrix on the unit sphere, or has no mean.
+
+    w are the weights of the layers from the ``lowest`` up.
+    """
     if not isinstance(network.last, BatchNorm) or network.last.eps != 0:
         raise OutOfRegime(
             "the bridge needs batch norm with eps = 0 in the last layer; give the network "
@@ -74,7 +77,7 @@ def require_sphere(network: Network, samples: int) -> None:
     if network.batch_size is not None:
         raise OutOfRegime("the bridge needs statistics over all samples: leave out batch_size")
     for l, found in enumerate(invariant_weights(network), start=1):
-        if "matrix" not in found:
+        if l >= lowest and "matrix" not in found:
             raise OutOfRegime(
                 f"the bridge needs weights whose length the loss does not see, but it sees that of "
                 f"layer {l}: |w|^2 F(w) is no spherical sharpness there.\nUse a homogeneous "

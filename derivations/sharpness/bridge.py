@@ -18,7 +18,7 @@ from theory.mathematics import Number
 if TYPE_CHECKING:
     from derivations.proof import Lemma, Proof
 
-LAYERS = (1, 2, 3)
+LAYERS: tuple[int, ...] = (1, 2, 3)
 ROWS = ("weights", *(f"weights.{l}" for l in LAYERS))
 NETWORKS = tuple(
     replace(network, layers=None, last=BatchNorm(gamma=1.3), **fields)
