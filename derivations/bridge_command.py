@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from theory.errors import DescriptionError
+from theory.errors import DescriptionError, NotConverged
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,8 @@ def bridge(options: argparse.Namespace) -> dict[str, Any]:
     Raises ``DescriptionError`` for meaningless input, ``OutOfRegime`` where the weights are not
     scale-invariant, ``NotCovered`` where there is no Hessian.
     """
-    from numerics.ensemble import in_range
+    from numerics import lanczos
+    from numerics.ensemble import check_size, in_range
     from theory.network_file import read_network
     from theory.scale_invariance import check_decay
     from theory.validation import check_positive, whole
@@ -81,8 +82,12 @@ def bridge(options: argparse.Namespace) -> dict[str, Any]:
         raise DescriptionError(
             f"--below must be below 1, {options.below:g} given: a start above the edge grows first"
         )
-    with in_range(network):
-        runs = [_one(network, options, seed) for seed in range(seeds)]
+    check_size(network, options.width, options.samples)
+    try:
+        with in_range(network):
+            runs = [_one(network, options, seed) for seed in range(seeds)]
+    except lanczos.NotConverged as problem:
+        raise NotConverged(str(problem)) from None
     parts = [{"layer": layer} | _collected([run[0][layer] for run in runs]) for layer in runs[0][0]]
     return {
         "network": network.describe(),

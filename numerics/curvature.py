@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from numerics.descent import gradient
 from numerics.fisher import group_grams
+from numerics.lanczos import NotConverged
 from numerics.losses import IMAGINARY
 from numerics.network import Parameters, forward
 from theory.architecture import (
@@ -61,7 +62,10 @@ def hessian_product(
 def largest_curvature(
     network: Network, parameters: Parameters, inputs: np.ndarray, targets: np.ndarray
 ) -> float:
-    """The largest eigenvalue of the Hessian in the weights, at the weights themselves."""
+    """The largest eigenvalue of the Hessian in the weights, at the weights themselves.
+
+    Raises ``NotConverged`` where Lanczos iterations do not settle.
+    """
     shapes = [W.shape for W in parameters.weights]
     ends = np.cumsum([0, *(int(np.prod(shape)) for shape in shapes)])
 
@@ -76,7 +80,14 @@ def largest_curvature(
     size = int(ends[-1])
     start = np.random.default_rng(0).standard_normal(size)
     operator = LinearOperator((size, size), matvec=product, dtype=float)
-    values = eigsh(operator, k=1, which="LA", v0=start, tol=TOLERANCE, return_eigenvectors=False)
+    try:
+        values = eigsh(
+            operator, k=1, which="LA", v0=start, tol=TOLERANCE, return_eigenvectors=False
+        )
+    except ArpackNoConvergence as problem:
+        raise NotConverged(
+            f"the largest eigenvalue of the Hessian of {network}: {problem}; use other targets"
+        ) from None
     return float(values[0])
 
 

@@ -15,7 +15,7 @@ from scipy import linalg
 from numerics.coupled_observables import COUPLED_OBSERVABLES
 from numerics.output_kernels import OutputKernels
 from numerics.spectrum import alignment
-from numerics.spherical import SPHERICAL_OBSERVABLES
+from numerics.spherical import spherical_mean
 from theory.architecture import DescriptionError, Network
 
 
@@ -259,33 +259,30 @@ def _count(kernels: OutputKernels) -> int:
     return kernels.outputs.shape[1] * kernels.outputs.shape[2]
 
 
-OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = (
-    {
-        function.__name__: function
-        for function in (
-            diagonal,
-            off_diagonal,
-            hidden_diagonal,
-            hidden_off_diagonal,
-            between_batches,
-            uniform,
-            batch_contrast,
-            squared_trace,
-            centred_trace,
-            centred_squared_trace,
-            centred_largest,
-            trace_given_outputs,
-            square_given_outputs,
-            largest_given_outputs,
-            output_variance,
-            gradient_ratio,
-            top_eigenspace_cosine,
-            linear_outputs,
-        )
-    }
-    | COUPLED_OBSERVABLES
-    | SPHERICAL_OBSERVABLES
-)
+OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
+    function.__name__: function
+    for function in (
+        diagonal,
+        off_diagonal,
+        hidden_diagonal,
+        hidden_off_diagonal,
+        between_batches,
+        uniform,
+        batch_contrast,
+        squared_trace,
+        centred_trace,
+        centred_squared_trace,
+        centred_largest,
+        trace_given_outputs,
+        square_given_outputs,
+        largest_given_outputs,
+        output_variance,
+        gradient_ratio,
+        top_eigenspace_cosine,
+        linear_outputs,
+        spherical_mean,
+    )
+} | COUPLED_OBSERVABLES
 
 
 def split_name(name: str) -> tuple[str, str]:

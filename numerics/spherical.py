@@ -7,7 +7,6 @@ of the output weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -32,8 +31,3 @@ def spherical_mean(kernels: OutputKernels, network: Network) -> np.ndarray:
     mapped = through_last_layer(normalized, kernels.outputs, kernels.gram)
     trace = np.einsum("naa->n", mapped) / N
     return trace / ((N - 2) * (1 / kernels.outputs.var(axis=-1)).sum(axis=1))
-
-
-SPHERICAL_OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
-    "spherical_mean": spherical_mean
-}

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.sparse.linalg import ArpackNoConvergence
 
 import derivations.bridge_command as command
 import theory.bridge
@@ -159,3 +160,13 @@ def test_bad_input_is_refused_in_one_line(options, text, status, message, tmp_pa
     found, printed = run(str(path), capsys, *options)
     assert found == status
     assert message in printed.err
+
+
+def test_iterations_that_do_not_settle_are_no_traceback(net, capsys, monkeypatch):
+    def stopped(*_, **__):
+        raise ArpackNoConvergence("No convergence", np.empty(0), np.empty((0, 0)))
+
+    monkeypatch.setattr(curvature, "eigsh", stopped)
+    status, printed = run(net, capsys)
+    assert status == 3
+    assert "not converged: the largest eigenvalue of the Hessian" in printed.err
