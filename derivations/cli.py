@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from derivations import (
-    calibrate_command,
     bridge_command,
+    calibrate_command,
     descent_command,
     figure_command,
     flow_command,
