@@ -138,15 +138,16 @@ def networks(ending: Ending) -> Iterator[tuple[str, Network]]:
 def atlas(engine: str = evidence.FASTEST, say: Callable[[str], None] | None = None) -> list[Cell]:
     """Judge every cell under one error rate; the same designs and the same seeds in all of them."""
     theorems = [_restricted(ending) for ending in ENDINGS]
-    rows = iter(
-        evidence.check(theorems, everything=True, precision=RESOLUTION["m"], engine=engine, say=say)
+    rows = evidence.check(
+        theorems, everything=True, precision=RESOLUTION["m"], engine=engine, say=say
     )
+    own = (row for row in rows if isinstance(row, Judged))
     return [
         Cell(
             hidden,
             network.activation.name,
             ending.label,
-            {column: next(rows) for column in ending.quantities},
+            {column: next(own) for column in ending.quantities},
         )
         for ending in ENDINGS
         for hidden, network in networks(ending)

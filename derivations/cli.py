@@ -412,7 +412,9 @@ def derive(options: argparse.Namespace) -> int:
 
 def table(options: argparse.Namespace) -> int:
     from derivations import evidence
+    from derivations.catalogue import THEOREMS
     from derivations.output_file import check_writable
+    from derivations.questions import Judged
     from derivations.tables import TABLES
     from theory.errors import DescriptionError
 
@@ -420,7 +422,7 @@ def table(options: argparse.Namespace) -> int:
         raise DescriptionError(f"unknown table {options.name!r}; known: {', '.join(TABLES)}")
     if options.out is not None:
         check_writable(options.out)
-    rows = evidence.check(say=_say)
+    rows = [row for row in evidence.check(THEOREMS, say=_say) if isinstance(row, Judged)]
     text = TABLES[options.name](rows)
     if options.out is None:
         print(text)

@@ -17,7 +17,7 @@ import numpy as np
 
 from numerics import minimizers
 from numerics.losses import Loss
-from numerics.orders import Order, judge, order
+from numerics.orders import RATIO, Order, judge, order
 from numerics.verdict import Verdict
 from numerics.weight_decay import Trajectory, descend
 from theory.errors import OutOfRegime
@@ -31,6 +31,9 @@ MARKS = 24
 
 NEARBY = 0.05
 """Spread, in each weight of the unit vector, of the starts that an order is judged from."""
+
+USUAL, SMALL = 5e-4, 0.1
+"""Product of rates of a run where nothing else is said, and the abs(c) eps that it stays below."""
 
 BEND = 1e-3
 """Step along the manifold over which the slope of D is taken, to the fourth order.
@@ -124,18 +127,21 @@ def start_at_edge(
 
 
 def directions(pairs: np.ndarray) -> np.ndarray:
-    """Sums of successive directions (K, n), of length 1."""
+    """Sums of successive directions (K, ..., n), of length 1."""
     units = minimizers.unit(pairs)
     return minimizers.unit(units[:, 0] + units[:, 1])
 
 
 class Comparison(NamedTuple):
-    """Distances (K,) from the flow at its times: of the projected iterate, and of the raw one."""
+    """Distances (K, ...) from the flow at its times (K,): of the projected iterate, the raw one.
+
+    ``path`` (...) is the length of the flow.
+    """
 
     tau: np.ndarray
     projected: np.ndarray
     raw: np.ndarray
-    path: float
+    path: np.ndarray
 
 
 def compare(
@@ -146,11 +152,12 @@ def compare(
     expected = flow(tau)
     on = setting.retract(directions(run.pairs))
     raw = minimizers.unit(run.pairs[:, 0]) - expected
-    path = float(np.sqrt((np.diff(expected, axis=0) ** 2).sum(axis=-1)).sum())
-    return Comparison(tau, _lengths(on - expected), _lengths(raw), path)
+    path = lengths(np.diff(expected, axis=0)).sum(axis=0)
+    return Comparison(tau, lengths(on - expected), lengths(raw), path)
 
 
-def _lengths(rows: np.ndarray) -> np.ndarray:
+def lengths(rows: np.ndarray) -> np.ndarray:
+    """Lengths (...) of rows (..., n)."""
     return np.sqrt((rows**2).sum(axis=-1))
 
 
@@ -170,23 +177,6 @@ class JudgedOrder(NamedTuple):
     path: float
     starts: int
 
-    def to_json(self, id: str, problem: str) -> dict[str, Any]:
-        """A row with the keys of the other verdicts; those that have no meaning here are null."""
-        from derivations.evidence import Judged
-
-        row: dict[str, Any] = dict.fromkeys(Judged.__dataclass_fields__)
-        return row | {
-            "id": id,
-            "network": problem,
-            "quantity": "order",
-            "verdict": str(self.verdict),
-            "measured": self.found.p,
-            "standard_error": self.found.error,
-            "predicted": self.predicted,
-            "widths": list(self.decays),
-            "seeds": self.starts,
-        }
-
 
 def judge_order(
     settings: Sequence[Setting],
@@ -198,32 +188,46 @@ def judge_order(
     eta: float = 0.5,
     flow: Solution | None = None,
 ) -> JudgedOrder:
-    """The order with which runs from several starts of one problem approach the flow over a time.
+    """The order with which runs from several starts on one loss approach the flow over a time.
 
     ``predicted`` is 1 for the prepared start and 1/2 for another ``stretch``; ``flow(start, tau)``
     replaces the setting's own solution.
     """
+    loss = settings[0].loss
     solutions = [_solution(setting, time, flow) for setting in settings]
-    worst, paths = [], []
+
+    def together(tau: np.ndarray) -> np.ndarray:
+        return np.stack([solution(tau) for solution in solutions], axis=1)
+
+    worst = []
     for decay in decays:
-        found = []
-        for setting, solution in zip(settings, solutions, strict=True):
-            start = start_at_edge(setting, eta, decay, stretch, hover=stretch == 1)
-            steps = int(time / decay)
-            run = descend(setting.loss, start, eta, decay, steps, every=stride(decay))
-            found.append(compare(setting, run, decay, solution))
-        worst.append(max(float(one.projected.max()) for one in found))
-        paths.append(min(one.path for one in found))
-    fitted = order(decays, worst)
-    return JudgedOrder(
-        judge(fitted, predicted, worst, paths[-1]),
-        fitted,
-        predicted,
-        tuple(decays),
-        tuple(worst),
-        paths[-1],
-        len(settings),
-    )
+        starts = [start_at_edge(one, eta, decay, stretch, hover=stretch == 1) for one in settings]
+        run = descend(loss, np.array(starts), eta, decay, int(time / decay), every=stride(decay))
+        found = compare(settings[0], run, decay, together)
+        worst.append(float(found.projected.max()))
+    return judged(decays, worst, float(found.path.min()), predicted, len(settings))
+
+
+def judged(
+    decays: Sequence[float], worst: Sequence[float], path: float, predicted: float, starts: int
+) -> JudgedOrder:
+    """The verdict on the worst distances of several starts from a flow of this length."""
+    found = order(decays, worst)
+    verdict = judge(found, predicted, worst, path)
+    return JudgedOrder(verdict, found, predicted, tuple(decays), tuple(worst), path, starts)
+
+
+def usual_decay(setting: Setting) -> float:
+    r"""The largest of 5e-4, its fourth, ... at which :math:`|c|\,\varepsilon` is 0.1 at most."""
+    bend, decay = abs(setting.edge(setting.zeta).c or 0.0), USUAL
+    while bend * decay > SMALL:
+        decay /= RATIO
+    return decay
+
+
+def ladder(decay: float) -> list[float]:
+    """The products of rates from which an order is judged: four times this one, down to a 64th."""
+    return [decay * RATIO ** (1.0 - k) for k in range(5)]
 
 
 def starts_near(setting: Setting, count: int, seed: int) -> list[Setting]:

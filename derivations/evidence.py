@@ -1,5 +1,6 @@
 """Evidence: measures the networks that a run needs, and judges its rows.
 
+Theorems on gradient descent are judged on runs of their own, see ``derivations.dynamic_evidence``.
 A pilot of variances fixes widths and numbers of networks once; then everything is measured,
 extrapolated, and judged under one error rate for the whole run. Rows left undecided get one
 extension, declared beforehand in ``numerics.looks``.
@@ -14,9 +15,12 @@ from dataclasses import replace
 
 from derivations.catalogue import THEOREMS, theorem
 from derivations.declared import ALPHA, DELTA, POWER, Declared
+from derivations.dynamic_evidence import JudgedRun, judge_runs
 from derivations.groups import Group, Key, grouped
 from derivations.planning import PILOT, planned, sooner
 from derivations.questions import Judged, Question, questions, violated
+from derivations.sharpness.cases import CASES
+from derivations.sharpness.catalogue import SHARPNESS_THEOREMS
 from derivations.theorem import Theorem
 from numerics.engines import ENGINES
 from numerics.ensemble import over_blocks
@@ -47,8 +51,8 @@ def check(
     power: float = POWER,
     engine: str | None = None,
     say: Say | None = None,
-) -> list[Judged]:
-    """Judge theorems against random networks.
+) -> list[Judged | JudgedRun]:
+    """Judge theorems against random networks, those on gradient descent against runs of it.
 
     ``ids``: one theorem or several, all by default. ``network``: judge them there instead of on
     their own networks, with ``samples`` samples (by default as many as the theorem's cases have);
@@ -60,27 +64,70 @@ def check(
     that it does not cover are measured with explicit weights; or "fastest", for each row the one
     that answers it sooner, which is the default with ``everything`` and for a precision finer than
     2 %; otherwise it is "explicit". ``say`` hears the estimated time and the plan, and lets
-    progress be shown.
+    progress be shown. Rows on networks come first.
 
     Raises ``DescriptionError`` for an unknown theorem or meaningless numbers.
     """
     declared = Declared(alpha, precision, power)
     if samples is not None and network is None:
         raise DescriptionError("--samples needs --network: the theorems' own cases have theirs")
-    wanted = THEOREMS if ids is None else [ids] if isinstance(ids, str | Theorem) else ids
-    chosen = [theorem(one) if isinstance(one, str) else one for one in wanted]
     if engine is None:
         engine = FASTEST if everything or precision < DELTA else "explicit"
     if engine not in (*ENGINES, FASTEST):
         known = ", ".join((*ENGINES, FASTEST))
         raise DescriptionError(f"unknown engine {engine!r}; known: {known}")
+    chosen = _chosen(ids, network)
+    asked = [one for one in chosen if not _on_runs(one)]
+    rows: list[Judged | JudgedRun] = []
+    if asked:
+        rows += _on_networks(asked, network, samples, everything, declared, engine, say)
+    runs = [
+        (one.id, case)
+        for one in chosen
+        if _on_runs(one)
+        for case in CASES[one.id]
+        if case.default or everything
+    ]
+    return rows + judge_runs(runs, say)
+
+
+def _chosen(
+    ids: str | Theorem | Sequence[str | Theorem] | None, network: Network | None
+) -> list[Theorem]:
+    """The theorems asked for; without a name, all that a network or a run can refute."""
+    if ids is None:
+        runs = [one for one in SHARPNESS_THEOREMS if _on_runs(one)]
+        return [*THEOREMS, *(runs if network is None else ())]
+    wanted = [ids] if isinstance(ids, str | Theorem) else ids
+    chosen = [theorem(one) if isinstance(one, str) else one for one in wanted]
+    for one in chosen:
+        if _on_runs(one) and network is not None:
+            raise DescriptionError(
+                f"{one.id} is judged on its own problems of gradient descent; leave out --network"
+            )
+    return chosen
+
+
+def _on_runs(one: Theorem) -> bool:
+    return not one.rows and one.id in CASES
+
+
+def _on_networks(
+    chosen: list[Theorem],
+    network: Network | None,
+    samples: int | None,
+    everything: bool,
+    declared: Declared,
+    engine: str,
+    say: Say | None,
+) -> list[Judged]:
     drawing = "conditional" if engine == FASTEST else engine
     asked = questions(chosen, network, samples, everything, drawing)
     if engine == FASTEST:
         asked = [sooner(question, declared, len(asked)) for question in asked]
     outside = {q: reason for q in asked if (reason := violated(q)) is not None}
     judged = [question for question in asked if question not in outside]
-    groups = grouped(judged, precision)
+    groups = grouped(judged, declared.precision)
     if say is not None and engine != "explicit":
         others = sum(question.engine == "explicit" for question in judged)
         say(f"{others} of {len(judged)} rows with explicit weights, the others by conditioning")
@@ -94,7 +141,7 @@ def check(
     return [rows[question] for question in asked]
 
 
-def exit_status(rows: Iterable[Judged]) -> int:
+def exit_status(rows: Iterable[Judged | JudgedRun]) -> int:
     """0: all agree; 1: one is refuted or undecided; 3: one is out of regime, the others agree."""
     found = {row.verdict for row in rows}
     if found & {Verdict.REFUTED, Verdict.UNDECIDED}:

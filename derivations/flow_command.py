@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from theory.errors import DescriptionError
 
@@ -13,10 +14,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from derivations.dynamics import Setting
+    from derivations.flow_problems import Parameters, Problem
 
 STARTS = ("prepared", "random", "stable")
-
-STARTS_JUDGED = 3
 
 STABLE = 0.4
 """A stable start has this part of the edge's effective learning rate."""
@@ -39,6 +39,13 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         "--param", nargs="+", action="extend", default=[], metavar="NAME=VALUE", help="as in b=3"
     )
     sub.add_argument("--seed", type=int, metavar="S", help="of data and noise")
+    sub.add_argument(
+        "--seeds",
+        type=int,
+        metavar="S",
+        help="with --judge: verdicts on seeds 0, 1, ...; of matrix-completion: what became of the "
+        "hidden entries",
+    )
     sub.add_argument("--start", default="prepared", metavar="START", help=", ".join(STARTS))
     sub.add_argument("--noise", type=float, default=0.0, metavar="R", help="relative noise: 0")
     sub.add_argument(
@@ -49,107 +56,182 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         type=float,
         action="append",
         metavar="LAMBDA",
-        help="weight decay, by default a small one; or by group",
+        help="weight decay, by default 5e-4 over eta, or less for steep losses; or by group",
     )
     sub.add_argument("--time", type=float, metavar="TAU", help="eta times decay times steps")
     sub.add_argument("--points", type=int, default=200, metavar="K", help="points kept: 200")
     sub.add_argument(
         "--judge",
         action="store_true",
-        help="judge the order in which runs at 5 products of rates, 16 times to 1/16, approach it",
+        help="judge the order in which runs at 5 products of rates, 4 times to 1/64, approach it",
     )
     sub.add_argument("--out", metavar="FILE", help="write the JSON there")
     sub.add_argument("--json", action="store_true")
 
 
 def flow(options: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
-    """The record of one run, and why it left the regime of the theory, or None.
+    """The record of one run, or verdicts, or a report; and why it left the regime, or None.
 
     Raises ``DescriptionError`` for what has no meaning.
     """
-    from derivations.flow_problems import PROBLEMS, two_groups
-    from derivations.flow_record import Run, record
-    from numerics.weight_decay import check_scale_invariance
+    asked = _asked(options)
+    if options.seeds is not None:
+        return _over_seeds(options, asked)
+    if asked.problem.make is None:
+        return _two_groups(options, asked), None
+    if options.judge:
+        return _judged(options, asked)
+    return _recorded(options, asked)
+
+
+class Asked(NamedTuple):
+    """What the options say, checked; ``decays`` is None where none is given."""
+
+    problem: Problem
+    given: Parameters
+    etas: list[float]
+    decays: list[float] | None
+    time: float | None
+    points: int
+    seed: int
+
+
+def _asked(options: argparse.Namespace) -> Asked:
+    from derivations.flow_problems import PROBLEMS
     from theory.scale_invariance import check_decay
     from theory.validation import check_positive, look_up, whole
 
     problem = look_up(options.problem, PROBLEMS, "problem")
     given = _parameters(options.param)
-    etas = options.eta or [0.5]
-    weight_decays = options.weight_decay or [problem.weight_decay]
+    problem.parameters(given)
+    etas, weight_decays = options.eta or [0.5], options.weight_decay or []
     groups = max(len(etas), len(weight_decays))
     if groups > problem.groups:
         raise DescriptionError(
             f"{options.problem} has {problem.groups} group(s) of weights with rates of their own, "
             f"rates for {groups} given"
         )
-    etas, weight_decays = (one * groups if len(one) == 1 else one for one in (etas, weight_decays))
-    for eta, weight_decay in zip(etas, weight_decays, strict=True):
+    etas = etas * groups if len(etas) == 1 else etas
+    for eta in etas:
         check_positive("eta", eta)
-        check_positive("weight-decay", weight_decay)
-        check_decay(eta * weight_decay)
+    decays = None
+    if weight_decays:
+        weight_decays = weight_decays * groups if len(weight_decays) == 1 else weight_decays
+        for weight_decay in weight_decays:
+            check_positive("weight-decay", weight_decay)
+        decays = [eta * one for eta, one in zip(etas, weight_decays, strict=True)]
+        for decay in decays:
+            check_decay(decay)
     if not 0 <= options.noise < 1:
         raise DescriptionError(f"noise must be at least 0 and below 1, {options.noise} given")
-    decays = [eta * one for eta, one in zip(etas, weight_decays, strict=True)]
-    time = problem.time if options.time is None else options.time
-    check_positive("time", time)
-    points = whole("points", options.points, 2)
+    if options.time is not None:
+        check_positive("time", options.time)
+    if options.judge and (options.start != "prepared" or options.noise):
+        raise DescriptionError("an order is judged from prepared starts, without noise")
     seed = problem.seed if options.seed is None else options.seed
-    values = {name: list(one) for name, one in problem.parameters(given).items()}
-    described = {
+    if seed < 0:
+        raise DescriptionError(f"seed must be at least 0, {seed} given")
+    return Asked(
+        problem, given, etas, decays, options.time, whole("points", options.points, 2), seed
+    )
+
+
+def _described(options: argparse.Namespace, asked: Asked, decays: list[float]) -> dict[str, Any]:
+    """What was asked for; without a product of rates where a start was not even prepared."""
+    values = {name: list(one) for name, one in asked.problem.parameters(asked.given).items()}
+    return {
         "problem": options.problem,
         "parameters": {name: v[0] if len(v) == 1 else v for name, v in values.items()},
-        "eta": _one_or_all(etas),
-        "weight_decay": _one_or_all(weight_decays),
+        "eta": _one_or_all(asked.etas),
+        "weight_decay": _one_or_all([d / eta for d, eta in zip(decays, asked.etas, strict=False)]),
         "eps": _one_or_all(decays),
-        "seed": seed,
+        "seed": asked.seed,
         "start": options.start,
     }
-    if problem.make is None:
-        if options.start != "prepared" or options.noise or options.judge:
-            raise DescriptionError(
-                f"{options.problem} starts prepared, without noise, and has no judge of its order"
-            )
-        return described | two_groups(problem.parameters(given), etas, decays, time, points), None
-    setting = problem.setting(given, seed)
-    check_scale_invariance(setting.loss, seed)
-    if options.judge:
-        return described | _judged(options, setting, etas[0], decays[0], time, seed), None
-    start = _start(options.start, setting, etas[0], decays[0], seed)
-    run = Run(etas[0], decays[0], time, points, options.noise, seed, options.start == "prepared")
-    found = described | record(setting, start, run, problem.coordinate)
+
+
+def _recorded(options: argparse.Namespace, asked: Asked) -> tuple[dict[str, Any], str | None]:
+    from derivations.dynamics import usual_decay
+    from derivations.flow_record import Run, record
+    from numerics.weight_decay import check_scale_invariance
+
+    setting = asked.problem.setting(asked.given, asked.seed)
+    check_scale_invariance(setting.loss, asked.seed)
+    (eta,), decays = asked.etas, asked.decays or [usual_decay(setting)]
+    start = _start(options.start, setting, eta, decays[0], asked.seed)
+    time = asked.problem.time if asked.time is None else asked.time
+    prepared = options.start == "prepared"
+    run = Run(eta, decays[0], time, asked.points, options.noise, asked.seed, prepared)
+    found = _described(options, asked, decays) | record(
+        setting, start, run, asked.problem.coordinate
+    )
     return found, REASONS.get(found["regime"])
 
 
-def _judged(
-    options: argparse.Namespace, setting: Setting, eta: float, decay: float, time: float, seed: int
-) -> dict[str, Any]:
-    """The row of a verdict, with the distances that it rests on."""
-    from derivations.dynamics import judge_order, starts_near
-    from numerics.orders import RATIO
-    from theory.scale_invariance import check_decay
+def _two_groups(options: argparse.Namespace, asked: Asked) -> dict[str, Any]:
+    import numpy as np
+
+    from derivations.dynamics import USUAL
+    from derivations.flow_groups import Rates, record
+    from derivations.flow_judge import judge_two_groups
+    from derivations.flow_problems import groups_of
 
     if options.start != "prepared" or options.noise:
-        raise DescriptionError("an order is judged from prepared starts, without noise")
-    decays = [decay * RATIO ** (2.0 - k) for k in range(5)]
-    check_decay(decays[0])
-    judged = judge_order(starts_near(setting, STARTS_JUDGED, seed), decays, time, eta=eta)
-    row = judged.to_json("sharpness-flow", options.problem)
-    return {
-        "verdict": row["verdict"],
-        "row": row,
-        "distances": list(judged.distances),
-        "orders": list(judged.found.orders),
-        "path": judged.path,
-    }
+        raise DescriptionError(f"{options.problem} starts prepared, without noise")
+    decays = asked.decays or [USUAL] * len(asked.etas)
+    time = asked.problem.time if asked.time is None else asked.time
+    described = _described(options, asked, decays)
+    etas, both = (np.broadcast_to(one, 2).astype(float) for one in (asked.etas, decays))
+    if options.judge:
+        return described | judge_two_groups(asked.given, asked.seed, etas, both, time)
+    problem, state = groups_of(asked.problem.parameters(asked.given))
+    return described | record(problem, state, Rates(etas, both), time, asked.points)
 
 
-def _one_or_all(values: list[float]) -> float | list[float]:
-    return values[0] if len(values) == 1 else values
+def _judged(options: argparse.Namespace, asked: Asked) -> tuple[dict[str, Any], str | None]:
+    from derivations.flow_judge import judge_seed
+
+    (eta,), time = asked.etas, asked.problem.time if asked.time is None else asked.time
+    decay = None if asked.decays is None else asked.decays[0]
+    found = judge_seed(options.problem, asked.given, asked.seed, eta, decay, time)
+    decays = asked.decays or found["row"]["widths"][1:2]
+    return _described(options, asked, decays) | found, found["row"]["reason"]
+
+
+def _over_seeds(options: argparse.Namespace, asked: Asked) -> tuple[dict[str, Any], str | None]:
+    """Seeds 0, 1, ...: their verdicts, or what became of the hidden entries."""
+    from derivations import completion
+    from derivations.flow_judge import judge_seeds
+    from theory.validation import whole
+
+    seeds = whole("seeds", options.seeds, 1)
+    decay, shown = None if asked.decays is None else asked.decays[0], sys.stderr.isatty()
+    common = {"problem": options.problem, "eta": asked.etas[0], "seeds": seeds}
+    if options.judge and asked.problem.make is not None:
+        time = asked.problem.time if asked.time is None else asked.time
+        found = judge_seeds(options.problem, asked.given, seeds, asked.etas[0], decay, time, shown)
+        left = sum(row["verdict"] == "OUT OF REGIME" for row in found["rows"])
+        out = found["verdict"] == "OUT OF REGIME"
+        return common | {"time": time} | found, f"{left} of {seeds} seeds" if out else None
+    if options.problem != "matrix-completion" or options.judge:
+        raise DescriptionError(
+            "seeds are listed with --judge, or of matrix-completion without it; give --seed for "
+            "one run"
+        )
+    time = completion.TIME if asked.time is None else asked.time
+    rows = completion.over_seeds(asked.given, seeds, asked.etas[0], decay, time, shown)
+    return common | {"time": time, "rows": rows}, None
+
+
+def _one_or_all(values: list[float]) -> float | list[float] | None:
+    return (values[0] if len(values) == 1 else values) if values else None
 
 
 def summary(found: dict[str, Any]) -> dict[str, Any]:
     """The record without its arrays over the points, for the terminal."""
+    if "rows" in found:
+        plain = {name: one for name, one in found.items() if name != "rows"}
+        return plain | {f"seed {row['seed']}": _line(row) for row in found["rows"]}
     if "row" in found:
         return {name: one for name, one in found.items() if name != "row"}
     arrays = {"tau", "step", "loss", "norm2", "effective_learning_rate", "x", "D", "coordinate"}
@@ -158,6 +240,26 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     distances = [one for one in kept.pop("distance_projected") if one is not None]
     events = {f"event {e['kind']}": f"tau {e['tau']:.6g}" for e in found["events"]}
     return kept | events | {"largest distance": max(distances, default=None)}
+
+
+def _line(row: dict[str, Any]) -> str:
+    """A verdict, or a report on matrix completion, in one line."""
+    if "row" not in row:
+        first, last = row["first"], row["last"]
+        crossing = "none" if row["crossing"] is None else f"{row['crossing']:.3g}"
+        return (
+            f"test error {first['test_error']:.3f} to {last['test_error']:.3f}, effective rank "
+            f"{first['effective_rank']:.2f} to {last['effective_rank']:.2f}, crossing {crossing}, "
+            f"{row['distance']:.2g} from the flow before it"
+        )
+    judged = row["row"]
+    if judged["reason"] is not None:
+        return f"{row['verdict']}: {judged['reason']}"
+    eps = judged["widths"]
+    return (
+        f"{row['verdict']}, order {judged['measured']:.4f} +- {judged['standard_error']:.4f}, "
+        f"eps {eps[0]:.3g} to {eps[-1]:.3g}"
+    )
 
 
 def write(found: dict[str, Any], path: str) -> None:

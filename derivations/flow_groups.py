@@ -6,14 +6,17 @@ The state is :math:`(s_A, s_B, \log\rho)`: the angles of the two arcs and the lo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from derivations.flow_record import EDGE, plain
+from derivations.dynamics import JudgedOrder, judged, lengths, stride
+from derivations.edge_means import EDGE
+from derivations.flow_record import plain
 from numerics import losses, minimizers
-from numerics.weight_decay import descend
+from numerics.weight_decay import Trajectory, descend
 from theory.scale_invariance import effective_learning_rate, norm2_at
 from theory.sharpness_flow import slow_period
 from theory.sharpness_problems import TwoGroups
@@ -58,18 +61,47 @@ def states(pairs: np.ndarray, rates: Rates) -> np.ndarray:
     )
 
 
+def run(
+    problem: TwoGroups, state: np.ndarray, rates: Rates, time: float, every: int
+) -> tuple[Trajectory, np.ndarray, np.ndarray]:
+    """A prepared run, its states (K, 3) at the pairs, and those of the flow."""
+    loss, decay = losses.TwoGroups(problem.a, problem.b), float(rates.decay[0])
+    eta, decays = np.repeat(rates.eta, SIZES), np.repeat(rates.decay, SIZES)
+    steps = max(2, int(time / decay))
+    path = descend(loss, start(problem, state, rates), eta, decays, steps, every=every)
+    ratio = float(rates.decay[1] / rates.decay[0])
+    return (
+        path,
+        states(path.pairs, rates),
+        problem.solution(state, decay * (path.kept + 0.5), ratio),
+    )
+
+
+def judge_groups(
+    problem: TwoGroups, starts: Sequence[np.ndarray], rates: Sequence[Rates], time: float
+) -> JudgedOrder:
+    """The order with which the states of runs from several starts approach their flow.
+
+    ``rates`` are those of the runs, each a fourth of the ones before in their products.
+    """
+    decays = [float(one.decay[0]) for one in rates]
+    worst, paths = [], []
+    for one in rates:
+        every = stride(float(one.decay[0]))
+        runs = [run(problem, state, one, time, every) for state in starts]
+        worst.append(max(float(lengths(found - flow).max()) for _, found, flow in runs))
+        paths = [float(lengths(np.diff(flow, axis=0)).sum()) for *_, flow in runs]
+    return judged(decays, worst, min(paths), 1.0, len(starts))
+
+
 def record(
     problem: TwoGroups, state: np.ndarray, rates: Rates, time: float, points: int
 ) -> dict[str, Any]:
     """The arrays, predictions and measurements of a prepared run; norm and rate are those of A."""
     loss, decay = losses.TwoGroups(problem.a, problem.b), float(rates.decay[0])
-    eta, decays = np.repeat(rates.eta, SIZES), np.repeat(rates.decay, SIZES)
     steps = max(2, int(time / decay))
-    every = max(1, steps // points)
-    path = descend(loss, start(problem, state, rates), eta, decays, steps, every=every)
-    found = states(path.pairs, rates)
+    path, found, expected = run(problem, state, rates, time, max(1, steps // points))
     ratio = float(rates.decay[1] / rates.decay[0])
-    expected = problem.solution(state, decay * (path.kept + 0.5), ratio)
     first = path.pairs[:, 0]
     directions = np.concatenate(
         [minimizers.unit(first[:, :3]), minimizers.unit(first[:, 3:])], axis=1

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from derivations.dynamics import Setting
-from derivations.flow_groups import Rates, record
 from numerics import losses, minimizers
 from theory import sharpness_problems as closed
 from theory.errors import DescriptionError, OutOfRegime
@@ -22,9 +20,8 @@ class Problem:
     """A loss by name: its parameters with their defaults, and how a setting is made of them.
 
     ``coordinate`` reads a number for a figure off points (..., n) of the manifold; without it, it
-    is the logarithm of the sharpness. ``seed``, ``time`` and ``weight_decay`` are defaults, the
-    last small enough for the averages at the edge. ``make`` is None where each of the ``groups``
-    of weights has rates of its own: see ``two_groups``.
+    is the logarithm of the sharpness. ``seed`` and ``time`` are defaults. ``make`` is None where
+    each of the ``groups`` of weights has rates of its own: see ``groups_of``.
     """
 
     make: Callable[[Parameters, int], Setting] | None
@@ -32,7 +29,6 @@ class Problem:
     coordinate: Callable[[Setting, np.ndarray], np.ndarray] | None = None
     seed: int = 0
     time: float = 2.0
-    weight_decay: float = 1e-3
     groups: int = 1
 
     def parameters(self, given: Parameters) -> Parameters:
@@ -177,31 +173,34 @@ def _relaxed(loss: losses.Loss, w: np.ndarray, before: float, rtol: float = 1e-1
     return Setting(loss, flow.at(flow.end), rtol=rtol)
 
 
-def two_groups(
-    p: Parameters, etas: Sequence[float], decays: Sequence[float], time: float, points: int
-) -> dict[str, Any]:
-    """The record of two groups with rates of their own, or one for both."""
+def groups_of(p: Parameters) -> tuple[closed.TwoGroups, np.ndarray]:
+    """Two groups with rates of their own, and the state (3,) in which they start."""
     problem = closed.TwoGroups(_number(p, "a"), _number(p, "b"))
     state = np.array([_number(p, name) for name in ("s_A", "s_B", "log_rho")])
     if not (state[:2].min() > 0 and state[:2].max() < np.pi / 2):
         raise DescriptionError(
             f"parameters s_A and s_B must lie between 0 and pi/2, {state[0]:g}, {state[1]:g} given"
         )
-    rates = Rates(np.broadcast_to(etas, 2).astype(float), np.broadcast_to(decays, 2).astype(float))
-    return record(problem, state, rates, time, points)
+    return problem, state
 
 
-def _matrix_completion(p: Parameters, seed: int) -> Setting:
+def completion_data(p: Parameters, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A target (n, n) of low rank, the entries (N, 2) of it that are seen, and a random start."""
     rows, rank = _whole(p, "rows", 2), _whole(p, "rank", 1)
     entries, inner = _whole(p, "entries", 4), _whole(p, "inner", 1)
     if entries > rows**2:
         raise DescriptionError(f"{entries} of {rows**2} entries cannot be observed")
     rng = np.random.default_rng(seed)
     target = rng.standard_normal((rows, rank)) @ rng.standard_normal((rank, rows))
-    seen = rng.choice(rows**2, entries, replace=False)
-    at = np.stack(np.divmod(seen, rows), axis=1)
-    loss = losses.MatrixCompletion(at, target.ravel()[seen], (rows, rows), inner)
-    return _relaxed(loss, rng.standard_normal(loss.size), _number(p, "before"), rtol=1e-6)
+    seen = np.stack(np.divmod(rng.choice(rows**2, entries, replace=False), rows), axis=1)
+    return target, seen, rng.standard_normal(2 * rows * inner)
+
+
+def _matrix_completion(p: Parameters, seed: int) -> Setting:
+    target, seen, w = completion_data(p, seed)
+    y = target[seen[:, 0], seen[:, 1]]
+    loss = losses.MatrixCompletion(seen, y, target.shape, _whole(p, "inner", 1))
+    return _relaxed(loss, w, _number(p, "before"), rtol=1e-6)
 
 
 def _angle_on_arc(setting: Setting, zeta: np.ndarray) -> np.ndarray:
@@ -215,6 +214,7 @@ def _angle_from_minimum(setting: Setting, zeta: np.ndarray) -> np.ndarray:
 
 
 NETWORK: Parameters = {"samples": (6.0,), "inputs": (3.0,), "before": (0.5,)}
+READOUT: Parameters = {**NETWORK, "widths": (12.0,), "length": (1.5,)}
 
 PROBLEMS: Mapping[str, Problem] = {
     "arc": Problem(_arc, {"b": (4.0,), "s": (1.2,)}, _angle_on_arc),
@@ -234,33 +234,15 @@ PROBLEMS: Mapping[str, Problem] = {
         {"samples": (6.0,), "features": (9.0,), "angle": (0.5,)},
         _angle_from_minimum,
         seed=1,
-        weight_decay=2e-4,
     ),
     "weightnorm-regression": Problem(
         _weightnorm_regression,
         {"samples": (4.0,), "features": (7.0,), "length": (1.5,)},
         seed=11,
     ),
-    "batchnorm-mlp": Problem(
-        _batchnorm_network,
-        {**NETWORK, "widths": (4.0,)},
-        seed=8,
-        time=1.0,
-        weight_decay=8e-5,
-    ),
-    "layernorm-mlp": Problem(
-        _readout_network("layernorm"),
-        {**NETWORK, "widths": (12.0,), "length": (1.5,)},
-        seed=2,
-        time=1.0,
-    ),
-    "weightnorm-mlp": Problem(
-        _readout_network("weightnorm"),
-        {**NETWORK, "widths": (12.0,), "length": (1.5,)},
-        seed=3,
-        time=1.0,
-        weight_decay=2e-4,
-    ),
+    "batchnorm-mlp": Problem(_batchnorm_network, {**NETWORK, "widths": (4.0,)}, seed=8, time=0.5),
+    "layernorm-mlp": Problem(_readout_network("layernorm"), READOUT, time=0.5),
+    "weightnorm-mlp": Problem(_readout_network("weightnorm"), READOUT, time=0.5),
     "matrix-completion": Problem(
         _matrix_completion,
         {"rows": (20.0,), "rank": (2.0,), "entries": (120.0,), "inner": (20.0,), "before": (0.0,)},

@@ -9,11 +9,23 @@ from tabulate import tabulate
 from uncertainties import ufloat
 
 if TYPE_CHECKING:
-    from derivations.evidence import Judged
+    from derivations.dynamic_evidence import JudgedRun
+    from derivations.questions import Judged
 
 
-def verdicts(rows: Sequence[Judged]) -> str:
-    """The rows of a run, for the terminal: measured values in units of the prediction."""
+def verdicts(rows: Sequence[Judged | JudgedRun]) -> str:
+    """The rows of a run, for the terminal: those on networks, then those on gradient descent."""
+    from derivations.dynamic_evidence import JudgedRun
+    from derivations.questions import Judged
+
+    networks = [row for row in rows if isinstance(row, Judged)]
+    runs = [row for row in rows if isinstance(row, JudgedRun)]
+    tables = [_on_networks(networks)] if networks or not runs else []
+    return "\n\n".join([*tables, *([_on_runs(runs)] if runs else [])])
+
+
+def _on_networks(rows: Sequence[Judged]) -> str:
+    """Measured values in units of the prediction, and what was declared."""
     table = tabulate(
         [
             (
@@ -56,6 +68,39 @@ def verdicts(rows: Sequence[Judged]) -> str:
         "each row is tested at its level"
     )
     return f"{table}\n\n{declared}"
+
+
+def _on_runs(rows: Sequence[JudgedRun]) -> str:
+    """Orders beside those predicted, ratios to the prediction, and residuals beside 0."""
+    return tabulate(
+        [
+            (
+                row.id,
+                row.network,
+                row.quantity,
+                row.predicted,
+                _text(row.measured)
+                if row.standard_error is None
+                else shorthand(row.measured, row.standard_error),
+                row.delta,
+                " to ".join(f"{one:.2g}" for one in row.decays[:: max(1, len(row.decays) - 1)]),
+                str(row.verdict),
+            )
+            for row in rows
+        ],
+        headers=(
+            "theorem",
+            "problem",
+            "quantity",
+            "predicted",
+            "order, ratio or residual",
+            "delta",
+            "eps",
+            "verdict",
+        ),
+        floatfmt=("", "", "", ".5g", "", "g", "", ""),
+        disable_numparse=[4, 6],
+    )
 
 
 def statistics(values: dict[str, Any]) -> str:

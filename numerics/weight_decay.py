@@ -23,9 +23,9 @@ CHUNK = 2**22
 class Trajectory:
     """A run of T steps: scalars of every step, and pairs of successive weights now and then.
 
-    ``loss`` and ``norm2``, the squared norm (T + 1,), belong to the weights before each step and
-    after the last; ``amplitude`` (T,) is half the angle between successive directions.
-    ``pairs`` (K, 2, n) are the weights at ``kept`` (K,) and one step later.
+    ``loss`` and ``norm2``, the squared norm (T + 1, ...), belong to the weights before each step
+    and after the last; ``amplitude`` (T, ...) is half the angle between successive directions.
+    ``pairs`` (K, 2, ..., n) are the weights at ``kept`` (K,) and one step later.
     """
 
     loss: np.ndarray
@@ -44,7 +44,7 @@ def walk(
     noise: float = 0.0,
     seed: int = 0,
 ) -> Iterator[np.ndarray]:
-    """The weights before each step and after the last, one by one.
+    """The weights (..., n) before each step and after the last, one by one.
 
     ``noise``: after each step a Gaussian vector of this length relative to the weights is added.
     """
@@ -54,8 +54,8 @@ def walk(
         yield w
         w = keep * w - eta * loss.gradient(w)
         if noise:
-            draw = rng.standard_normal(len(w))
-            w = w + noise * np.sqrt(w @ w / (draw @ draw)) * draw
+            draw = rng.standard_normal(w.shape)
+            w = w + noise * _lengths(w) / _lengths(draw) * draw
     yield w
 
 
@@ -72,7 +72,7 @@ def descend(
 ) -> Trajectory:
     r"""A run of gradient descent; eta and :math:`\varepsilon` are numbers or (n,).
 
-    A pair of weights is kept at every ``every``-th step.
+    Rows of starts (..., n) run side by side. A pair of weights is kept at every ``every``-th step.
 
     ``DescriptionError`` for weights that are zero or not finite, rates that are not positive,
     :math:`\varepsilon` outside [0, 1), no step, or a run that overflows.
@@ -82,11 +82,11 @@ def descend(
     if every < 1:
         raise DescriptionError(f"a pair is kept at every 1 step at least, {every} given")
     kept = np.arange(0, steps, every)
-    pairs = np.empty((len(kept), 2, loss.size))
+    pairs = np.empty((len(kept), 2, *start.shape))
     scalars: list[np.ndarray] = []
     amplitudes: list[np.ndarray] = []
-    rows = max(2, CHUNK // loss.size)
-    chunk = np.empty((rows, loss.size))
+    rows = max(2, CHUNK // start.size)
+    chunk = np.empty((rows, *start.shape))
     filled, first = 0, 0
     for at, w in enumerate(walk(loss, start, eta, decay, steps, noise, seed)):
         chunk[filled] = w
@@ -114,18 +114,22 @@ def descend(
 
 def _turns(rows: np.ndarray) -> np.ndarray:
     """Angles between successive directions, accurate for small ones."""
-    units = rows / np.sqrt((rows**2).sum(axis=-1, keepdims=True))
-    chord = np.sqrt(((units[1:] - units[:-1]) ** 2).sum(axis=-1))
+    units = rows / _lengths(rows)
+    chord = _lengths(units[1:] - units[:-1])[..., 0]
     return 2 * np.arcsin(np.minimum(chord / 2, 1.0))
+
+
+def _lengths(rows: np.ndarray) -> np.ndarray:
+    return np.sqrt((rows * rows).sum(axis=-1, keepdims=True))
 
 
 def check(loss: Loss, start: np.ndarray, eta: Any, decay: Any, steps: int) -> None:
     """Refuse what gradient descent cannot start from."""
-    if start.shape != (loss.size,) or not np.isfinite(start).all():
+    if start.shape[-1:] != (loss.size,) or not np.isfinite(start).all():
         raise DescriptionError(
             f"the start must be {loss.size} finite weights, shape {start.shape} given"
         )
-    if any(not np.any(start[group]) for group in loss.groups):
+    if any(not np.any(start[..., group], axis=-1).all() for group in loss.groups):
         raise DescriptionError(
             "the weights of a scale-invariant group are all zero: they have no direction"
         )

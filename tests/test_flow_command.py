@@ -198,9 +198,9 @@ def test_two_groups_follow_their_flow(result, rates):
 def test_order_is_judged_from_three_starts(result, run):
     found = result("arc --judge --time 0.4")
     row = found["row"]
-    assert (row["verdict"], row["quantity"], row["seeds"]) == ("AGREES", "order", 3)
+    assert (row["verdict"], row["quantity"], row["seeds"]) == ("AGREES", "order", [3] * 5)
     assert row["measured"] == pytest.approx(1, abs=0.03)
-    assert row["widths"] == [found["eps"] * 4.0 ** (2 - k) for k in range(5)]
+    assert row["widths"] == [found["eps"] * 4.0 ** (1 - k) for k in range(5)]
     assert len(found["distances"]) == 5
     assert np.all(np.diff(found["distances"]) < 0)
     status, out, _ = run("arc --judge --time 0.4")
@@ -218,9 +218,28 @@ def test_order_that_is_not_that_of_the_flow_fails(run, monkeypatch):
 
 
 def test_order_is_not_judged_across_a_crossing(run):
-    status, _, err = run("layernorm-mlp --seed 3 --judge")
+    status, out, err = run("layernorm-mlp --judge")
     assert status == 3
+    assert "OUT OF REGIME" in out
+    assert "reaches the first at time 0.163" in err
     assert "judge over a shorter time" in err
+
+
+def test_seeds_are_listed_with_their_verdicts(result):
+    found = result("layernorm-mlp --judge --seeds 2 --time 0.2 --weight-decay 4e-3", status=3)
+    assert found["verdict"] == "OUT OF REGIME"
+    first, second = found["rows"]
+    assert (first["seed"], first["verdict"]) == (0, "OUT OF REGIME")
+    assert "at time 0.163" in first["row"]["reason"]
+    assert (second["seed"], second["verdict"]) == (1, "AGREES")
+    assert second["orders"][-1] == second["row"]["measured"]
+
+
+def test_order_of_two_groups_is_judged(result):
+    rates = " --eta 0.5 --eta 1.5 --weight-decay 1e-2 --weight-decay 2e-3"
+    found = result("two-groups --judge --time 0.5" + rates)
+    assert (found["verdict"], found["row"]["id"]) == ("AGREES", "sharpness-groups")
+    assert found["row"]["seeds"] == [3] * 5
 
 
 def test_summary_leaves_out_the_arrays(run):
@@ -257,7 +276,11 @@ def test_default_parameters_of_every_problem_have_a_meaning():
         ("two-groups --param s_A=3", "between 0 and pi/2"),
         ("two-groups --start random", "starts prepared"),
         ("arc --judge --start random", "judged from prepared starts"),
-        ("arc --judge --weight-decay 0.2", "between 0 and 1"),
+        ("arc --judge --weight-decay 1", "between 0 and 1"),
+        ("two-groups --judge --weight-decay 1", "between 0 and 1"),
+        ("arc --seeds 3", "seeds are listed with --judge"),
+        ("arc --judge --seeds 0", "seeds must be at least 1"),
+        ("arc --seed -1", "seed must be at least 0"),
         ("arc --eta -1", "eta must be positive"),
         ("arc --weight-decay 0", "weight-decay must be positive"),
         ("arc --eta 1 --weight-decay 1", "between 0 and 1"),

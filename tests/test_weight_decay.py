@@ -340,18 +340,6 @@ def test_wrong_flow_is_refuted(constant, factor, verdict):
     assert judged.verdict == verdict
 
 
-def test_judged_order_is_a_row_with_the_keys_of_the_others():
-    from derivations.evidence import Judged
-
-    judged = judge_order(ARCS[:1], [4.0**-k for k in range(3, 8)], 0.3)
-    row = judged.to_json("sharpness-flow", "arc")
-    assert set(row) == set(Judged.__dataclass_fields__)
-    assert (row["quantity"], row["seeds"], row["predicted"]) == ("order", 1, 1.0)
-    assert row["widths"] == [4.0**-k for k in range(3, 8)]
-    assert row["measured"] == judged.found.p
-    assert row["z"] is None
-
-
 def test_iterate_flips_around_the_centre_of_theory():
     """Where third derivatives do not vanish, the middle of two steps lies off the manifold."""
     problem, loss = regression()
