@@ -24,13 +24,6 @@ STABLE = 0.4
 OFF = 0.01
 """Angle of a stable start off the manifold."""
 
-REASONS = {
-    "underflow": "the oscillation underflowed to exactly 0 on its way to the edge, so nothing can "
-    "grow there; use --start prepared or --noise 1e-8",
-    "crossing": "the second eigenvalue reached the first; the flow of one eigenvalue ends there",
-    "averages": "|c| eps is above 0.2, so the averages at the edge do not hold; use smaller rates",
-}
-
 
 def add_arguments(sub: argparse.ArgumentParser) -> None:
     """The arguments that ``flow`` reads."""
@@ -152,6 +145,7 @@ def _described(options: argparse.Namespace, asked: Asked, decays: list[float]) -
 
 def _recorded(options: argparse.Namespace, asked: Asked) -> tuple[dict[str, Any], str | None]:
     from derivations.dynamics import usual_decay
+    from derivations.flow_events import REASONS
     from derivations.flow_record import Run, record
     from numerics.weight_decay import check_scale_invariance
 

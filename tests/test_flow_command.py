@@ -103,7 +103,8 @@ def test_arc_is_measured_beside_its_closed_form(result):
 
 
 def test_flow_of_two_eigenvalues_goes_on_after_the_crossing(result):
-    found = result("two-eigenvalues --weight-decay 5e-4 --noise 1e-6 --points 40", status=3)
+    found = result("two-eigenvalues --weight-decay 5e-4 --noise 1e-6 --points 40")
+    assert found["regime"] == "two eigenvalues at the edge"
     (event,) = [e for e in found["events"] if e["kind"] == "crossing of the flow"]
     assert event["tau"] == pytest.approx(1.2188, abs=1e-4)
     assert event["step"] == round(event["tau"] / found["eps"])
