@@ -26,6 +26,9 @@ from theory.sharpness_flow import Edge, Flow, centre, cubic_coefficient, integra
 
 Solution = Callable[[np.ndarray, Any], np.ndarray]
 
+BLOCK = 2**22
+"""Numbers in the Jacobians that are held at once."""
+
 MARKS = 24
 """Times at which a run is compared with the flow, in each slow period at least."""
 
@@ -62,7 +65,11 @@ class Setting:
     rtol: float = 1e-11
 
     def retract(self, z: np.ndarray) -> np.ndarray:
-        return minimizers.project(self.loss, z)
+        """The nearest minimizers, as many rows at once as their Jacobians fit into a block."""
+        rows = z.reshape(-1, self.loss.size)
+        blocks = np.array_split(rows, -(-rows.size * self.loss.samples // BLOCK))
+        found = [minimizers.project(self.loss, one) for one in blocks]
+        return np.concatenate(found).reshape(z.shape)
 
     def top(self, zeta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return minimizers.spectrum(self.loss, zeta)

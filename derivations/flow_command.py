@@ -59,6 +59,7 @@ def add_arguments(sub: argparse.ArgumentParser) -> None:
         help="judge the order in which runs at 5 products of rates, 4 times to 1/64, approach it",
     )
     sub.add_argument("--out", metavar="FILE", help="write the JSON there")
+    sub.add_argument("--figure", metavar="FILE", help="also draw the run: png, pdf, svg")
     sub.add_argument("--json", action="store_true")
 
 
@@ -70,11 +71,17 @@ def flow(options: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
     asked = _asked(options)
     if options.seeds is not None:
         return _over_seeds(options, asked)
-    if asked.problem.make is None:
-        return _two_groups(options, asked), None
-    if options.judge:
+    if options.judge and asked.problem.make is not None:
         return _judged(options, asked)
-    return _recorded(options, asked)
+    if asked.problem.make is None:
+        found, reason = _two_groups(options, asked), None
+    else:
+        found, reason = _recorded(options, asked)
+    if options.figure is not None:
+        from derivations.flow_figure import flow_figure
+
+        flow_figure(found, options.figure)
+    return found, reason
 
 
 class Asked(NamedTuple):
@@ -91,6 +98,7 @@ class Asked(NamedTuple):
 
 def _asked(options: argparse.Namespace) -> Asked:
     from derivations.flow_problems import PROBLEMS
+    from derivations.output_file import check_writable
     from theory.scale_invariance import check_decay
     from theory.validation import check_positive, look_up, whole
 
@@ -119,6 +127,11 @@ def _asked(options: argparse.Namespace) -> Asked:
         raise DescriptionError(f"noise must be at least 0 and below 1, {options.noise} given")
     if options.time is not None:
         check_positive("time", options.time)
+    if options.figure is not None and (options.judge or options.seeds is not None):
+        raise DescriptionError("a figure shows one run; leave out --judge and --seeds")
+    for path in (options.figure, options.out):
+        if path is not None:
+            check_writable(path)
     if options.judge and (options.start != "prepared" or options.noise):
         raise DescriptionError("an order is judged from prepared starts, without noise")
     seed = problem.seed if options.seed is None else options.seed
