@@ -50,7 +50,7 @@ THEOREMS: tuple[Theorem, ...] = (
 """The theorems that networks can refute."""
 
 ALL = (*THEOREMS, *KERNEL_THEOREMS, *SHARPNESS_THEOREMS)
-"""With those on integrals and on gradient descent, which are proved and not measured here."""
+"""With those on integrals, which are proved, and those on gradient descent, judged on runs."""
 
 
 def theorem(id: str) -> Theorem:

@@ -15,6 +15,7 @@ import numpy as np
 
 from derivations.edge_means import EDGE
 from derivations.flow_visits import Visited
+from numerics.losses import Loss
 from numerics.weight_decay import Trajectory
 from theory.sharpness_flow import AVERAGES_BELOW, CROSSING, Edge
 
@@ -58,10 +59,13 @@ def edge_reached(
     return Event("edge", decay * at, at, float(rates[at] * sharpness[at]))
 
 
-def trouble(path: Trajectory, visited: Visited, decay: float) -> list[Event]:
-    """Where the run lost its oscillation, and where its second eigenvalue reached the first."""
+def trouble(loss: Loss, path: Trajectory, visited: Visited, decay: float) -> list[Event]:
+    """Where the run lost its oscillation, and where its second eigenvalue reached the first.
+
+    Lost is an oscillation whose residuals are exactly 0; their squares underflow earlier.
+    """
     events = []
-    lost = np.flatnonzero(path.loss == 0)
+    lost = path.kept[~loss.residual(path.pairs[:, 0]).any(axis=-1)]
     if len(lost):
         events.append(Event("underflow", decay * float(lost[0]), int(lost[0]), 0.0))
     with np.errstate(invalid="ignore"):

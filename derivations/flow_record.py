@@ -88,7 +88,7 @@ def record(
     )
     visited = visit(setting, path)
     rates = effective_learning_rate(run.eta, run.decay, path.norm2)
-    events = trouble(path, visited, run.decay)
+    events = trouble(setting.loss, path, visited, run.decay)
     edge = _at_edge(path, visited, rates, run, events)
     pieces = _flow(setting, visited, edge, run, events)
     tau = run.decay * (path.kept + 0.5)

@@ -99,6 +99,17 @@ def test_second_oscillation_that_underflows_is_an_event(result):
     assert second[after].max() > 2.3
 
 
+def test_oscillation_that_is_small_but_not_lost_comes_back(result, tmp_path):
+    """The loss underflows before its residual does."""
+    path, rate = tmp_path / "w.npy", 1.98 / 4.0
+    np.save(path, np.array([1e-9, 1.0, 1e-170]) * (0.5 / (1 - 5e-4) / rate) ** 0.5)
+    found, err = result(f"arc --start {path} --time 1 --points 100")
+    assert err == ""
+    assert found["loss"][0] == 0
+    assert found["loss"][-1] > 0
+    assert set(kinds(found)) == {"edge"}
+
+
 def test_loss_that_is_not_invariant_is_refused_before_a_run(monkeypatch, capsys):
     from numerics import losses
 
