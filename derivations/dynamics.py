@@ -241,7 +241,7 @@ def starts_near(setting: Setting, count: int, seed: int) -> list[Setting]:
     """The setting and others whose minimizers are near, at random."""
     rng = np.random.default_rng(seed)
     moved = setting.zeta + NEARBY * rng.standard_normal((count - 1, setting.loss.size))
-    return [setting, *(replace(setting, zeta=one) for one in setting.retract(moved))]
+    return [setting, *(replace(setting, zeta=minimizers.reach(setting.loss, w)) for w in moved)]
 
 
 def _solution(

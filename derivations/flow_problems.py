@@ -158,10 +158,7 @@ def _readout_network(scheme: str) -> Callable[[Parameters, int], Setting]:
 
 def _relaxed(loss: losses.Loss, w: np.ndarray, before: float, rtol: float = 1e-11) -> Setting:
     """The setting after the flow ran for a while from the minimizer near some weights."""
-    try:
-        zeta = minimizers.project(loss, w)
-    except DescriptionError:  # far from every minimizer a full step may circle for ever
-        zeta = minimizers.project(loss, w, damped=True)
+    zeta = minimizers.reach(loss, w)
     if before == 0:
         return Setting(loss, zeta, rtol=rtol)
     flow = Setting(loss, zeta, rtol=rtol).integrated(before)

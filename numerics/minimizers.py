@@ -77,6 +77,17 @@ def project(loss: Loss, w: np.ndarray, *, damped: bool = False) -> np.ndarray:
     )
 
 
+def reach(loss: Loss, w: np.ndarray) -> np.ndarray:
+    """A point of zero residual from weights (n,) that may be far from any.
+
+    Full steps first; where they circle for ever, damped ones.
+    """
+    try:
+        return project(loss, w)
+    except DescriptionError:
+        return project(loss, w, damped=True)
+
+
 def spectrum(loss: Loss, zeta: np.ndarray) -> Spectrum:
     """Nonzero part of the Hessian at minimizers (..., n), from the dual side."""
     J = jacobian(loss, zeta)

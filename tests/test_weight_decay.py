@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 
 from derivations import flow_groups
-from derivations.dynamics import Setting, directions, judge_order, start_at_edge
+from derivations.dynamics import (
+    NEARBY,
+    Setting,
+    directions,
+    judge_order,
+    start_at_edge,
+    starts_near,
+)
+from derivations.flow_problems import PROBLEMS
 from numerics import losses, minimizers
 from numerics.orders import judge, order, response
 from numerics.weight_decay import check_scale_invariance, descend, scale_defect, walk
@@ -268,6 +276,19 @@ def test_jets_are_derivatives_of_the_loss():
         rows = [along(k * s, h * s, a) * h / (2 * s) for h in (-1, 1) for k in (-1, 0, 1)]
         mixed = np.array(rows) @ [1, -2, 1, 1, -2, 1] / s**2
         assert mixed == pytest.approx(thirds[a], rel=2e-2, abs=2e-2 * np.abs(thirds).max())
+
+
+def test_start_beside_a_steep_minimizer_is_reached_by_damped_steps():
+    setting = PROBLEMS["batchnorm-mlp"].setting({}, 6)
+    rng = np.random.default_rng(6)
+    beside = setting.zeta + NEARBY * rng.standard_normal((2, setting.loss.size))
+    with pytest.raises(DescriptionError, match="no minimizer of zero residual"):
+        minimizers.project(setting.loss, beside)
+    starts = starts_near(setting, 3, seed=6)
+    assert starts[0] is setting
+    for one in starts:
+        assert np.abs(one.loss.residual(one.zeta)).max() < 1e-12
+        assert np.linalg.norm(one.zeta) == pytest.approx(1)
 
 
 def test_minimizer_that_does_not_exist_is_refused():
