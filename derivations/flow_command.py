@@ -309,7 +309,13 @@ def _start(name: str, setting: Setting, eta: float, decay: float, seed: int) -> 
     if not name.endswith(".npy"):
         raise DescriptionError(f"unknown start {name!r}; known: {', '.join(STARTS)}, FILE.npy")
     try:
-        return np.load(name, allow_pickle=False)
+        found = np.load(name, allow_pickle=False)
     except (OSError, ValueError, EOFError) as problem:
         reason = str(problem).partition("\n")[0]
         raise DescriptionError(f"cannot read an array from {name}: {reason}") from None
+    if found.shape != (setting.loss.size,) or found.dtype.kind not in "fiu":
+        raise DescriptionError(
+            f"a start has {setting.loss.size} real weights, {found.dtype} of shape {found.shape} "
+            f"given in {name}"
+        )
+    return found

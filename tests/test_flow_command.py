@@ -283,6 +283,9 @@ def test_default_parameters_of_every_problem_have_a_meaning():
         ("arc --judge --seeds 0", "seeds must be at least 1"),
         ("arc --seed -1", "seed must be at least 0"),
         ("arc --eta -1", "eta must be positive"),
+        ("arc --eta nan", "eta must be a finite number"),
+        ("arc --noise nan", "noise must be"),
+        ("arc --time inf", "time must be"),
         ("arc --weight-decay 0", "weight-decay must be positive"),
         ("arc --eta 1 --weight-decay 1", "between 0 and 1"),
         ("arc --time 0", "time must be positive"),
@@ -312,6 +315,24 @@ def test_start_of_zero_weights_is_refused(run, tmp_path):
     status, _, err = run(f"arc --start {tmp_path}/w.npy")
     assert status == 2
     assert "no direction" in err
+
+
+@pytest.mark.parametrize(
+    ("start", "match"),
+    [
+        (np.ones((2, 3)), "a start has 3 real weights, float64 of shape (2, 3) given"),
+        (np.ones(4), "shape (4,) given"),
+        (np.ones(3) * 1j, "complex128 of shape (3,) given"),
+        (np.array(["a", "b", "c"]), "a start has 3 real weights"),
+        (np.array([1.0, np.nan, 1.0]), "3 finite weights"),
+    ],
+)
+def test_start_that_is_no_weights_is_refused(run, tmp_path, start, match):
+    np.save(tmp_path / "w.npy", start)
+    status, out, err = run(f"arc --start {tmp_path}/w.npy")
+    assert (status, out) == (2, "")
+    assert match in err
+    assert len(err.splitlines()) == 1
 
 
 def test_fit_that_no_weights_reach_is_out_of_regime(run):
