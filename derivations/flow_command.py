@@ -78,9 +78,13 @@ def flow(options: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
     else:
         found, reason = _recorded(options, asked)
     if options.figure is not None:
-        from derivations.flow_figure import flow_figure
+        from derivations.figures.descent import draw, of_found
+        from derivations.figures.page import rules, save
 
-        flow_figure(found, options.figure)
+        with rules():
+            figure = draw(of_found(found))
+            figure.suptitle(f"{found['problem']}, seed {found['seed']}: {found['regime']}")
+            save(figure, options.figure)
     return found, reason
 
 

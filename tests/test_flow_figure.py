@@ -1,56 +1,55 @@
-"""The figure of ``fisherfield flow``: what is drawn is what the record holds."""
+"""The figure of ``fisherfield flow``: its series are what the record holds."""
+
+import json
 
 import numpy as np
 import pytest
 
-from derivations import flow_figure
 from derivations.cli import main
+from derivations.figures.descent import LOSS, OSCILLATION, SHARPNESS, TRAJECTORY, of_found
+from derivations.figures.series import MEASURED, THEORY
 
 
 @pytest.fixture
-def drawn(monkeypatch):
-    """The figure of a command line, unsaved, and its exit status."""
+def found(capsys):
+    """The series of a command line by panel, name and kind, its record and its exit status."""
 
     def command(text):
-        kept = []
-        monkeypatch.setattr(flow_figure, "save", lambda figure, path: kept.append(figure))
-        status = main(["flow", *text.split(), "--figure", "run.png", "--json"])
-        return status, kept[0]
+        status = main(["flow", *text.split(), "--json"])
+        record = json.loads(capsys.readouterr().out)
+        series = {(one.panel, one.name, one.kind): one for one in of_found(record)}
+        return status, record, series
 
     return command
 
 
-def lines(axes):
-    return {line.get_label(): line.get_data() for line in axes.get_lines()}
-
-
-def test_run_lies_on_its_flow_and_its_edge(drawn, capsys):
-    status, figure = drawn("arc --time 1 --points 40")
+def test_run_lies_on_its_flow_and_its_edge(found):
+    status, record, series = found("arc --time 1 --points 40")
     assert status == 0
-    trajectory, edge, oscillation, fall = (lines(axes) for axes in figure.axes)
-    assert trajectory["run"][1] == pytest.approx(trajectory["flow"][1], abs=1e-3)
-    assert edge[r"$\lambda_1$"][1] == pytest.approx(edge[r"$2/\tilde\eta$"][1], rel=5e-3)
-    assert r"$\lambda_2$" not in edge
-    predicted = oscillation[r"$\sqrt{2\varepsilon/(4+D)}$"][1]
-    assert oscillation["run"][1] == pytest.approx(predicted, rel=0.05)
-    assert fall["loss"][1] == pytest.approx(
-        fall[r"$\lambda_1$"][1] * oscillation["run"][1] ** 2 / 2, rel=0.01
-    )
-    assert figure.axes[2].get_xlabel() == r"time $\tau$"
+    run, flow = (series[TRAJECTORY, *key] for key in (("descent", MEASURED), ("flow", THEORY)))
+    assert run.y.tolist() == record["coordinate"]
+    assert run.y == pytest.approx(flow.y, abs=1e-3)
+    sharpness = series[SHARPNESS, r"$\lambda_1$", MEASURED]
+    rate = series[SHARPNESS, r"$2/\tilde\eta$", MEASURED]
+    assert sharpness.y == pytest.approx(rate.y, rel=5e-3)
+    assert (SHARPNESS, r"$\lambda_2$", MEASURED) not in series
+    angle, predicted = (series[OSCILLATION, "$|x|$", kind] for kind in (MEASURED, THEORY))
+    assert angle.y == pytest.approx(predicted.y, rel=0.05)
+    loss, mean = (series[LOSS, r"$\mathcal{L}$", kind] for kind in (MEASURED, THEORY))
+    assert loss.y == pytest.approx(sharpness.y * angle.y**2 / 2, rel=0.01)
+    assert loss.y == pytest.approx(mean.y, rel=0.1)
 
 
-def test_theory_is_not_drawn_where_it_does_not_hold(drawn, capsys):
-    status, figure = drawn("layernorm-mlp --points 40 --time 0.3")
+def test_theory_is_not_drawn_where_it_does_not_hold(found):
+    status, _, series = found("layernorm-mlp --points 40 --time 0.3")
     assert status == 3
-    trajectory, edge, oscillation, _ = (lines(axes) for axes in figure.axes)
-    tau, flow = trajectory["flow"]
-    assert np.isfinite(flow[tau < 0.16]).all()
-    assert np.isnan(flow[tau > 0.17]).all()
-    assert np.isnan(oscillation[r"$\sqrt{2\varepsilon/(4+D)}$"][1][tau > 0.17]).all()
-    assert np.isfinite(edge[r"$\lambda_2$"][1]).all()
-    status, figure = drawn("arc --start stable --time 1 --points 20")
+    flow = series[TRAJECTORY, "flow", THEORY]
+    assert 0.15 < flow.x.max() < 0.17
+    assert series[OSCILLATION, "$|x|$", THEORY].x.max() < 0.17
+    assert np.isfinite(series[SHARPNESS, r"$\lambda_2$", MEASURED].y).all()
+    status, _, series = found("arc --start stable --time 1 --points 20")
     assert status == 3
-    assert r"$\sqrt{2\varepsilon/(4+D)}$" not in lines(figure.axes[2])
+    assert (OSCILLATION, "$|x|$", THEORY) not in series
 
 
 @pytest.mark.parametrize("problem", ["two-groups", "arc"])
