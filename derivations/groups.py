@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from derivations.questions import Question
+from derivations.samples import Samples, samples_at
 from numerics.engines import engine as engine_of
 from numerics.ensemble import block_size
 from numerics.extrapolation import Extrapolation, extrapolate
 from numerics.plan import Design, excess_kurtosis, pooled_c
 from theory.architecture import Network, OutOfRegime
 
-Key = tuple[Network, int, Design, str]
+Key = tuple[Network, Samples, Design, str]
 """What questions that share networks have in common."""
 
 OUTPUTS = "linear_outputs"
@@ -34,7 +35,7 @@ class Group:
     """
 
     network: Network
-    samples: int
+    samples: Samples
     design: Design
     engine: str
     questions: list[Question] = field(default_factory=list)
@@ -65,9 +66,8 @@ class Group:
     def measure(self, width: int, block: int) -> None:
         """Measure one block, and keep it."""
         observe = engine_of(self.engine).observe
-        self.values[width, block] = observe(
-            self.network, width, self.samples, block, self.observables
-        )
+        samples = samples_at(self.samples, width)
+        self.values[width, block] = observe(self.network, width, samples, block, self.observables)
 
     def gathered(self, name: str, width: int) -> np.ndarray:
         """All measured values at this width, in the order of the blocks."""

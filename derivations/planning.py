@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike
 
 from derivations.declared import Declared
 from derivations.questions import Question
+from derivations.samples import samples_at
 from numerics.engines import engine
 from numerics.ensemble import block_size
 from numerics.looks import planned_level
@@ -35,12 +40,21 @@ def planned(
             design=design,
             pilot=PILOT,
             block=block_size,
-            seconds=engine(question.engine).seconds(
-                question.network, question.samples, observables
-            ),
+            seconds=partial(_seconds, question, observables),
         )
     except Unreachable as problem:
         raise DescriptionError(f"{question.row.quantity}: {problem}") from None
+
+
+def _seconds(question: Question, observables: Sequence[str], widths: ArrayLike) -> np.ndarray:
+    """Times of one network at these widths, with the samples that it has there."""
+    timed = engine(question.engine).seconds
+    return np.array(
+        [
+            timed(question.network, samples_at(question.samples, width), observables)(width)
+            for width in np.asarray(widths).tolist()
+        ]
+    )
 
 
 def sooner(question: Question, declared: Declared, rows: int) -> Question:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from derivations.approach import Approach
+from derivations.samples import Proportional, Samples, samples_at
 from derivations.theorem import Case, Row, Terms, Theorem
 from numerics.engines import engine as engine_of
 from numerics.ensemble import SEED_BASE
@@ -21,6 +22,7 @@ from numerics.extrapolation import Corrections
 from numerics.plan import Design
 from numerics.verdict import Verdict
 from theory.architecture import DescriptionError, GroupNorm, Network, OutOfRegime
+from theory.bulk import top
 from theory.meanfield import Kernel
 from theory.prediction import Prediction, predict, unmapped
 
@@ -41,7 +43,7 @@ class Judged:
     id: str
     network: Network
     quantity: str
-    samples: int
+    samples: Samples
     verdict: Verdict
     alpha: float | None = None
     power: float | None = None
@@ -69,7 +71,10 @@ class Judged:
 
     def to_json(self) -> dict[str, Any]:
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return plain | {"network": str(self.network), "verdict": str(self.verdict)}
+        texts = {"network": str(self.network), "verdict": str(self.verdict)}
+        if isinstance(self.samples, Proportional):
+            texts["samples"] = str(self.samples)
+        return plain | texts
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,7 @@ class Question:
     theorem: Theorem
     row: Row
     network: Network
-    samples: int
+    samples: Samples
     engine: str = "explicit"
 
     def ratio(self, width: int, values: np.ndarray, outputs: np.ndarray | None) -> np.ndarray:
@@ -87,7 +92,7 @@ class Question:
 
         ``outputs`` (n, C, N): those of each network, for a prediction that is conditional on them.
         """
-        prediction = predict(unmapped(self.network), width, self.samples)
+        prediction = self._predict(width)
         if self.row.given_outputs is not None and outputs is not None:
             return self._given_outputs(prediction, values, outputs)
         predicted, unit = self.value(prediction, prediction.K)
@@ -107,9 +112,13 @@ class Question:
         return values / np.array(predicted, dtype=float)
 
     def limit(self, width: int) -> tuple[float, float]:
-        """The leading order of the prediction, and the unit of its error; any width will do."""
-        prediction = predict(unmapped(self.network), width, self.samples)
-        return self.value(prediction, prediction.kappa_leading)
+        """The leading order of the prediction, and the unit of its error; any width will do.
+
+        Where samples grow with the width there is no limit to state apart: those at this width.
+        """
+        prediction = self._predict(width)
+        growing = isinstance(self.samples, Proportional)
+        return self.value(prediction, prediction.K if growing else prediction.kappa_leading)
 
     def value(self, prediction: Prediction, kernel: Kernel) -> tuple[float, float]:
         """The row's value by this prediction with this kernel, and the unit of its error."""
@@ -139,7 +148,19 @@ class Question:
     def _terms(self, prediction: Prediction, kernel: Kernel) -> Terms:
         order = prediction.order_parameters
         K = prediction.part(self.row.group) if self.row.group else kernel
-        return Terms(K, order.q_gap[-1], self.samples, self.network.batch(self.samples), order)
+        width, samples = int(prediction.width), int(prediction.samples)
+        linear = prediction.network
+        return Terms(
+            K,
+            order.q_gap[-1],
+            samples,
+            self.network.batch(samples),
+            order,
+            lambda: top(linear, width, samples),
+        )
+
+    def _predict(self, width: int) -> Prediction:
+        return predict(unmapped(self.network), width, samples_at(self.samples, width))
 
     @property
     def observable(self) -> str:
@@ -154,13 +175,18 @@ class Question:
         return self.row.approach.by(self.engine).in_groups(max(groups, default=1))
 
     @property
-    def key(self) -> tuple[Network, int, Design, str]:
+    def key(self) -> tuple[Network, Samples, Design, str]:
         """Questions with equal keys share their networks."""
         return unmapped(self.network), self.samples, self.approach.coarse, self.engine
 
     @property
     def corrections(self) -> Corrections:
-        return self.approach.corrections(self.network.depth, self.samples)
+        return self.approach.corrections(self.network.depth, self.fewest)
+
+    @property
+    def fewest(self) -> int:
+        """The number of samples, at the narrowest width if it grows."""
+        return samples_at(self.samples, self.approach.coarse.widths[0])
 
 
 def questions(
@@ -193,16 +219,23 @@ def questions(
 
 def _question(one: Theorem, row: Row, case: Case, engine: str) -> Question:
     found = Question(one, row, case.network, case.samples, engine)
-    refused = engine_of(engine).refusal(case.network, [found.observable])
+    # as many samples as units leave nothing to gain by conditioning
+    growing = isinstance(case.samples, Proportional)
+    refused = growing or engine_of(engine).refusal(case.network, [found.observable])
     return replace(found, engine="explicit") if refused else found
 
 
 def violated(question: Question) -> str | None:
     """Why the theorem does not apply here, or None."""
+    if question.approach.in_proportion and not isinstance(question.samples, Proportional):
+        return (
+            f"the {question.row.quantity} is judged with samples in proportion to the width, "
+            f"N = M/rho, but N = {question.samples} is fixed; leave out the number of samples"
+        )
     if question.approach.one_output and question.network.outputs > 1:
         return f"the {question.row.quantity} is judged for one output, C = 1"
     try:
-        question.theorem.requires(question.network, question.samples)
+        question.theorem.requires(question.network, question.fewest)
     except OutOfRegime as problem:
         return str(problem)
     return None
@@ -231,7 +264,8 @@ def _cases(
 def _validate(question: Question) -> None:
     """Refuse a meaningless question before anything is measured."""
     width = question.approach.coarse.scaled(question.network.depth).widths[-1]
-    engine_of(question.engine).check_size(question.network, width, question.samples)
-    prediction = predict(unmapped(question.network), width, question.samples)
+    samples = samples_at(question.samples, width)
+    engine_of(question.engine).check_size(question.network, width, samples)
+    predict(unmapped(question.network), width, samples)
     if violated(question) is None:
-        question.value(prediction, prediction.kappa_leading)
+        question.limit(width)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from derivations.approach import MEAN, Approach
+from derivations.samples import Samples
 from theory.architecture import Network
+from theory.bulk.finite import Top
 from theory.mathematics import Number
 from theory.meanfield import Kernel, OrderParameters
 
@@ -22,7 +24,8 @@ class Terms(NamedTuple):
 
     The kernel K of one linear output, or the part of the row's group of parameters; the gap
     :math:`v = q_1^L - q_2^L` of the last layer; the number N of samples, and B of those that
-    share their batch statistics; with a network at hand, ``order``, all its order parameters.
+    share their batch statistics; with a network at hand, ``order``, all its order parameters, and
+    ``top()``, the top of its bulk at this width, which is found when it is asked for.
     """
 
     K: Kernel
@@ -30,6 +33,7 @@ class Terms(NamedTuple):
     N: Number
     B: Number
     order: OrderParameters | None = None
+    top: Callable[[], Top] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,13 +60,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Case:
-    """A network, a number of samples and the quantities that are judged there.
+    """A network, its samples, fixed or in proportion, and the quantities that are judged there.
 
     ``default``: part of the main job; the others join with ``--all``.
     """
 
     network: Network
-    samples: int
+    samples: Samples
     quantities: tuple[str, ...]
     default: bool = True
 

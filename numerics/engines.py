@@ -51,7 +51,7 @@ class Engine:
 
 
 def _explicit_seconds(network: Network, samples: int, observables: Sequence[str]) -> Seconds:
-    return partial(explicit_seconds, depth=network.depth)
+    return partial(explicit_seconds, depth=network.depth, samples=samples)
 
 
 def _of_group(name: str) -> bool:

@@ -90,6 +90,24 @@ class Corrections:
         """
         return cls(float(samples), (0.5, 1), ((1.5, 6.0),))
 
+    @classmethod
+    def bulk(cls) -> "Corrections":
+        r"""Top of a bulk whose samples grow with the width, its Tracy-Widom mean predicted.
+
+        .. math:: y = \theta + b_1/M + b_2 M^{-4/3}, \qquad b_2 \sim \mathcal N(0, 12^2)
+
+        with b_1 free: the mean at order M^{-2/3} is part of the prediction.
+        """
+        return cls(1.0, (1,), ((4 / 3, 12.0),))
+
+    @classmethod
+    def shift(cls) -> "Corrections":
+        r"""The same in units of the shift, which is of order M^{-2/3}.
+
+        .. math:: y = \theta + b_1 M^{-1/3} + b_2 M^{-2/3}, \qquad b_2 \sim \mathcal N(0, 3^2)
+        """
+        return cls(1.0, (1 / 3,), ((2 / 3, 3.0),))
+
     def bias(self, widths: ArrayLike) -> np.ndarray:
         r"""One prior standard deviation of each unfitted correction, ``sigma_p (scale/M)^p``.
 

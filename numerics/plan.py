@@ -77,6 +77,12 @@ CONDITIONAL_EDGE = Design((256, 1024, 4096, 16384), (200, 240, 40, 35))
 """Largest eigenvalue after mean subtraction, conditioned networks: near the cheapest for 2 % at
 N = 4 samples. The cheapest has no network at 4096; some are needed to test the fit."""
 
+BULK_TOP = Design((64, 128, 256, 512), (600, 400, 60, 130))
+"""Top of a bulk with samples in proportion to the width, explicit weights, cost M^3."""
+
+BULK_SHIFT = Design((64, 128, 192, 384), (2400, 60, 60, 530))
+"""The same for its distance from the edge, which is smaller than its fluctuations."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -141,15 +147,19 @@ def excess_kurtosis(networks: Sequence[np.ndarray]) -> float:
     return fourth / sum(map(len, centred)) - 3
 
 
-def explicit_seconds(width: ArrayLike, depth: int = 3) -> np.ndarray:
-    r"""Time of one network with explicit weights on one core, measured at small N and C.
+def explicit_seconds(width: ArrayLike, depth: int = 3, samples: int = 0) -> np.ndarray:
+    r"""Time of one network with explicit weights on one core, measured at small C.
 
-    .. math:: \left(20\,\mu\mathrm s + 25\,\mathrm{ns}\; M^2\right) \frac{L - 1}{2}
+    .. math:: \left(20\,\mu\mathrm s + (25 + 0.4\,(N - 64)_+)\,\mathrm{ns}\; M^2\right)
+              \frac{L - 1}{2}
+
+    Random numbers at small N; passes and Gram matrices at N = M, to within a factor 2.
 
     >>> float(explicit_seconds(1000).round(6))
     0.02502
     """
-    return (20e-6 + 25e-9 * np.asarray(width, float) ** 2) * (depth - 1) / 2
+    per_weight = 25e-9 + 0.4e-9 * max(samples - 64, 0)
+    return (20e-6 + per_weight * np.asarray(width, float) ** 2) * (depth - 1) / 2
 
 
 def conditional_seconds(width: ArrayLike, samples: int, columns: int, depth: int = 3) -> np.ndarray:

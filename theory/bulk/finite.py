@@ -11,10 +11,20 @@ from theory.bulk.edge import edge_of
 from theory.bulk.model import model
 from theory.bulk.orthogonal import largest_of_orthogonal
 from theory.bulk.system import System
+from theory.mathematics import Number
 
 TRACY_WIDOM_MEAN, TRACY_WIDOM_DEVIATION = -1.2065335745820, 1.2679831
 MOVE = 1e-6
 LEAST_SAMPLES = 32
+
+
+def mean_top(edge: Number, fluctuation: Number) -> Number:
+    r"""Mean of the largest eigenvalue of a bulk: edge - 1.2065 s, by the law of Tracy and Widom.
+
+    >>> mean_top(1.0, 0.0)
+    1.0
+    """
+    return edge + TRACY_WIDOM_MEAN * fluctuation
 
 
 class Top(NamedTuple):
@@ -62,7 +72,7 @@ def top(network: Network, width: int, samples: int, scale: float | None = None) 
     s = float((samples * np.sqrt(2 / edge.curvature)) ** (-2 / 3))
     weights = 0.0 if scale is not None else rate * spread.deviation / float(units)
     return Top(
-        value=edge.value + TRACY_WIDOM_MEAN * s,
+        value=float(mean_top(edge.value, s)),
         standard_deviation=float(np.hypot(TRACY_WIDOM_DEVIATION * s, weights)),
         edge=edge.value,
         fluctuation=s,
