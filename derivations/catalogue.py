@@ -5,6 +5,7 @@ from __future__ import annotations
 from derivations.fisher.batchnorm_hidden import BATCHNORM_HIDDEN
 from derivations.fisher.batchnorm_last import BATCHNORM_LAST
 from derivations.fisher.blocks import BLOCKS
+from derivations.fisher.bulk_edge import BULK_EDGE
 from derivations.fisher.coupled_outputs import CROSS_ENTROPY, LAYERNORM_LAST
 from derivations.fisher.feature_metric import FEATURE_METRIC
 from derivations.fisher.gradient_explosion import GRADIENT_EXPLOSION
@@ -46,6 +47,7 @@ THEOREMS: tuple[Theorem, ...] = (
     MEAN_GRADIENTS,
     BRIDGE,
     BRIDGE_LAST_LAYER,
+    BULK_EDGE,
 )
 """The theorems that networks can refute."""
 

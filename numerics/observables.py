@@ -154,6 +154,40 @@ def largest_given_outputs(kernels: OutputKernels, network: Network) -> np.ndarra
     return _largest(kernels, _projectors(kernels, network))
 
 
+def largest_over_mean(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Largest eigenvalue after mean subtraction over the mean of the C (N-1) that remain.
+
+    All outputs together, at the realised norms of their weights: both are of the same network.
+    """
+    F = _centred_gram(kernels, network)
+    top = F.shape[1] - 1
+    largest = [linalg.eigvalsh(one, subset_by_index=[top, top])[0] for one in F]
+    return np.array(largest) / (np.einsum("nii->n", F) / _remaining(kernels, network))
+
+
+def relative_variance(kernels: OutputKernels, network: Network) -> np.ndarray:
+    r"""Variance over the squared mean of the C (N-1) eigenvalues after mean subtraction.
+
+    .. math:: C (N-1)\,\frac{\mathrm{tr} F^{*2}}{(\mathrm{tr} F^*)^2} - 1
+    """
+    F = _centred_gram(kernels, network)
+    squares, traces = np.einsum("nij,nij->n", F, F), np.einsum("nii->n", F)
+    return _remaining(kernels, network) * squares / traces**2 - 1
+
+
+def _centred_gram(kernels: OutputKernels, network: Network) -> np.ndarray:
+    """The Gram matrix as realised (n, C N, C N), each output centred over its batches."""
+    A = np.kron(np.eye(kernels.outputs.shape[1]), _centring(kernels, network))
+    return A @ kernels.gram @ A
+
+
+def _remaining(kernels: OutputKernels, network: Network) -> int:
+    """Eigenvalues that centring leaves."""
+    return _count(kernels) - kernels.outputs.shape[1] * (
+        kernels.outputs.shape[2] // _batch(kernels, network)
+    )
+
+
 def _largest(kernels: OutputKernels, A: np.ndarray) -> np.ndarray:
     N = kernels.outputs.shape[-1]
     below, last = (A @ K[:, 0] @ A / N for K in (kernels.own, kernels.last))
@@ -273,6 +307,8 @@ OBSERVABLES: dict[str, Callable[[OutputKernels, Network], np.ndarray]] = {
         centred_trace,
         centred_squared_trace,
         centred_largest,
+        largest_over_mean,
+        relative_variance,
         trace_given_outputs,
         square_given_outputs,
         largest_given_outputs,

@@ -232,6 +232,14 @@ f = _array("f", "f", "N", "output")
 fh_entry = _array("fh_entry", r"\hat f", "N", "entry of the normalized output")
 g = _array("g", "g", "N", "direction in which the outputs move")
 
+# The bulk where samples grow with the width
+bulk_edge = _positive("bulk_edge", r"\lambda_e", "> 0", "right edge of the bulk", between=(8, 12))
+fluctuation = _positive("fluctuation", r"s_e", "> 0", "scale of Tracy and Widom at the edge")
+edge_bend = _positive("edge_bend", r"\ddot\lambda", "> 0", "curvature of lambda(g) at the edge")
+below_edge = _positive("below_edge", r"x_e", "> 0", "distance below the edge")
+in_units = _positive("in_units", r"y_e", "> 0", "the same in units of the scale s")
+g_step = _real("g_step", r"h_e", "real", "g less its value at the edge")
+
 # Gradient descent with weight decay on a scale-invariant loss
 decay = _positive(
     "decay", r"\varepsilon", "0 < eps < 1", "learning rate times weight decay", between=(0, 1)
