@@ -127,3 +127,14 @@ BULK_DISTANCE = Approach(
     usual=18,
 )
 """Its distance from the edge: powers 1/3 and 2/3. It resolves whether there is one."""
+
+BULK_VARIANCE = Approach(
+    lambda depth, samples: Corrections.mean(depth, factor=6),
+    coarse=BULK_TOP,
+    fine=BULK_TOP,
+    resolution=0.02,
+    one_output=True,
+    in_proportion=True,
+    usual=0.8,
+)
+"""The variance of a bulk whose samples grow with the width: powers of 1/M, b_1 of 20 for ReLU."""

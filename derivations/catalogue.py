@@ -6,6 +6,8 @@ from derivations.fisher.batchnorm_hidden import BATCHNORM_HIDDEN
 from derivations.fisher.batchnorm_last import BATCHNORM_LAST
 from derivations.fisher.blocks import BLOCKS
 from derivations.fisher.bulk_edge import BULK_EDGE
+from derivations.fisher.bulk_one_hidden_layer import BULK_ONE_HIDDEN_LAYER
+from derivations.fisher.bulk_variance import BULK_VARIANCE_THEOREM
 from derivations.fisher.coupled_outputs import CROSS_ENTROPY, LAYERNORM_LAST
 from derivations.fisher.feature_metric import FEATURE_METRIC
 from derivations.fisher.gradient_explosion import GRADIENT_EXPLOSION
@@ -48,11 +50,15 @@ THEOREMS: tuple[Theorem, ...] = (
     BRIDGE,
     BRIDGE_LAST_LAYER,
     BULK_EDGE,
+    BULK_VARIANCE_THEOREM,
 )
 """The theorems that networks can refute."""
 
 ALL = (*THEOREMS, *KERNEL_THEOREMS, *SHARPNESS_THEOREMS)
 """With those on integrals, which are proved, and those on gradient descent, judged on runs."""
+ALL = (*THEOREMS, BULK_ONE_HIDDEN_LAYER, *KERNEL_THEOREMS, *SHARPNESS_THEOREMS)
+"""With those on a fixed point, on integrals and on gradient descent, which are proved and not
+measured here."""
 
 
 def theorem(id: str) -> Theorem:

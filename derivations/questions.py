@@ -23,6 +23,8 @@ from numerics.plan import Design
 from numerics.verdict import Verdict
 from theory.architecture import DescriptionError, GroupNorm, Network, OutOfRegime
 from theory.bulk import top
+from theory.bulk.model import model
+from theory.bulk.moments import cumulants
 from theory.meanfield import Kernel
 from theory.prediction import Prediction, predict, unmapped
 
@@ -157,6 +159,7 @@ class Question:
             self.network.batch(samples),
             order,
             lambda: top(linear, width, samples),
+            lambda: cumulants(model(linear, width / samples, width)),
         )
 
     def _predict(self, width: int) -> Prediction:

@@ -24,8 +24,9 @@ class Terms(NamedTuple):
 
     The kernel K of one linear output, or the part of the row's group of parameters; the gap
     :math:`v = q_1^L - q_2^L` of the last layer; the number N of samples, and B of those that
-    share their batch statistics; with a network at hand, ``order``, all its order parameters, and
-    ``top()``, the top of its bulk at this width, which is found when it is asked for.
+    share their batch statistics; with a network at hand, ``order``, all its order parameters,, and
+    of the bulk at this width, found when they are asked for, ``top()`` and ``cumulants()``, the
+    mean and the variance of its eigenvalues.
     """
 
     K: Kernel
@@ -34,6 +35,7 @@ class Terms(NamedTuple):
     B: Number
     order: OrderParameters | None = None
     top: Callable[[], Top] | None = None
+    cumulants: Callable[[], tuple[Number, Number]] | None = None
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import pytest
 from derivations.cli import main
 from derivations.evidence import check
 from derivations.fisher.bulk_edge import BULK_EDGE, centred, largest_over_mean
+from derivations.fisher.bulk_variance import BULK_VARIANCE_THEOREM, relative_variance
 from derivations.networks import LINEAR, RELU, TANH
 from derivations.questions import Question, violated
 from derivations.samples import Proportional
@@ -21,7 +22,8 @@ from numerics.observables import OBSERVABLES
 from numerics.output_kernels import kernels_of
 from theory import Network, fisher
 from theory.architecture import BatchNorm
-from theory.bulk import constants, top
+from theory.bulk import constants, right_edge, top
+from theory.bulk.model import model
 from theory.errors import DescriptionError
 
 SQUARE = Proportional(1)
@@ -69,6 +71,20 @@ def test_planted_errors_of_the_edge_are_refuted_and_the_truth_agrees():
     assert abs(wrong[0].measured - 1 / 1.06) < 5 * wrong[0].standard_error
 
 
+def test_errors_of_the_variance_are_refuted():
+    (row,) = BULK_VARIANCE_THEOREM.rows
+    wrong = replace(row, quantity="4 % too high", value=lambda t: 1.04 * relative_variance(t))
+    case = Case(centred(LINEAR, 2), SQUARE, (row.quantity, wrong.quantity))
+    rows = check(replace(BULK_VARIANCE_THEOREM, rows=(row, wrong), cases=(case,)))
+    assert [str(row.verdict) for row in rows] == ["AGREES", "REFUTED"]
+
+
+def test_the_cubic_of_the_linear_edge_is_the_edge():
+    (root,) = (r.real for r in np.roots([4, -47, 112, -400]) if abs(r.imag) < 1e-9)
+    linear = Network("linear", depth=2, sigma_w2=1)
+    assert right_edge(model(linear, 1.0)).value == pytest.approx(root, rel=1e-10)
+
+
 @pytest.mark.slow
 def test_an_edge_without_its_shift_is_refuted():
     def unshifted(t):
@@ -83,11 +99,13 @@ def test_an_edge_without_its_shift_is_refuted():
 def test_observables_are_those_of_the_eigenvalues():
     net = Network("tanh", depth=3, sigma_w2=2, outputs=3)
     kernels = kernels_of(net, draw_runs(net, 24, 7, 2, np.random.SeedSequence(5)))
-    found = {name: OBSERVABLES[name](kernels, net) for name in ("largest_over_mean",)}
+    names = ("largest_over_mean", "relative_variance")
+    largest, variance = (OBSERVABLES[name](kernels, net) for name in names)
     A = np.kron(np.eye(3), np.eye(7) - 1 / 7)
     for at, K in enumerate(kernels.gram):
         values = np.linalg.eigvalsh(A @ K @ A)[3:]
-        assert found["largest_over_mean"][at] == pytest.approx(values[-1] / values.mean())
+        assert largest[at] == pytest.approx(values[-1] / values.mean())
+        assert variance[at] == pytest.approx(values.var() / values.mean() ** 2)
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,8 @@ def centred(like: Network, depth: int, hidden: Scheme | None = None) -> Network:
     )
 
 
-SQUARE, HALF = Proportional(1), Proportional(2)
+SQUARE: Proportional = Proportional(1)
+HALF: Proportional = Proportional(2)
 """As many samples as units, and half as many."""
 
 BULK_EDGE: Theorem = Theorem(

@@ -63,6 +63,11 @@ def second_cumulant(chain: Model) -> float:
     return float(total) / chain.rho
 
 
+def cumulants(chain: Model) -> tuple[float, float]:
+    """The mean and the variance of the eigenvalues of the bulk."""
+    return chain.trace, second_cumulant(chain)
+
+
 def constants(network: Network, width: int | None = None) -> Constants:
     r"""c_1 and c_2 with the outputs linear or centred; at leading order, or at a finite width.
 
