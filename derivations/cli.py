@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from derivations import (
     bridge_command,
     calibrate_command,
+    derive_command,
     descent_command,
     figure_command,
     flow_command,
@@ -170,9 +171,8 @@ def _parser() -> Parser:
     sub = command(list_theorems, "list", "list the theorems")
     sub.add_argument("--json", action="store_true")
 
-    sub = command(derive, "derive", "verify and print the proof of a theorem")
-    sub.add_argument("id", metavar="ID")
-    sub.add_argument("--latex", action="store_true")
+    sub = command(derive_command.derive, "derive", "verify and print the proof of a theorem")
+    derive_command.add_arguments(sub)
 
     sub = command(calibrate, "calibrate", "count the checker's own errors on simulated sweeps")
     calibrate_command.add_arguments(sub)
@@ -398,15 +398,6 @@ def list_theorems(options: argparse.Namespace) -> int:
 def figure(options: argparse.Namespace) -> int:
     for file in figure_command.run(options):
         print(file)
-    return 0
-
-
-def derive(options: argparse.Namespace) -> int:
-    from derivations.catalogue import theorem
-
-    proof = theorem(options.id).prove()
-    proof.verify()
-    print(proof.to_latex() if options.latex else proof.to_text())
     return 0
 
 

@@ -364,7 +364,7 @@ def test_proof_is_printed_without_artefacts(id):
     latex, text = PROOFS[id].to_latex(), PROOFS[id].to_text()
     for artefact in ("Piecewise", "mathtt", r"\limits", "Subs", "None"):
         assert artefact not in latex
-    for opening, closing in (("{", "}"), (r"\left", r"\right"), (r"\Bigl", r"\Bigr")):
+    for opening, closing in (("{", "}"), (r"\left", r"\right"), (r"\biggl", r"\biggr")):
         assert latex.count(opening) == latex.count(closing)
     assert len(re.findall(r"\\item\[\(", latex)) == sum(len(one.steps) for one in PROOFS[id].lemmas)
     assert not set("$\\") & set(text)

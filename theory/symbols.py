@@ -258,7 +258,7 @@ g_step = _real("g_step", r"h_e", "real", "g less its value at the edge")
 
 # Gradient descent with weight decay on a scale-invariant loss
 decay = _positive(
-    "decay", r"\varepsilon", "0 < eps < 1", "learning rate times weight decay", between=(0, 1)
+    "decay", r"\varepsilon", "0..1", "learning rate times weight decay", between=(0, 1)
 )
 learning_rate = _positive("learning_rate", r"\eta_w", "> 0", "learning rate of the weights")
 weight_decay = _positive("weight_decay", r"\lambda_w", "> 0", "weight decay")

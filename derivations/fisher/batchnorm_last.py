@@ -333,7 +333,7 @@ def traces() -> tuple[Lemma, ...]:
             "largest eigenvalue given the outputs",
             r"The dual Fisher matrix, times the realised variance, on any $x$ orthogonal to "
             r"$\mathbf 1$ and to $\hat f$.",
-            r"(BKB) x",
+            "(BKB)",
             Result("kernel behind batch norm"),
             (
                 Step(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 import sympy as sp
@@ -10,19 +11,36 @@ from sympy.core.function import AppliedUndef
 from sympy.printing.latex import LatexPrinter
 from sympy.printing.str import StrPrinter
 
-from theory.symbols import GLOSSARY
+from theory.symbols import GLOSSARY, q12
 
+MANY = 24
 ORDER = {symbol: place for place, symbol in enumerate(GLOSSARY)}
 
 
 def to_latex(expression: sp.Basic) -> str:
     """In the letters of the glossary."""
-    return _Latex().doprint(expression)
+    return _Latex().doprint(_collected(_exact(expression)))
 
 
 def to_text(expression: sp.Basic) -> str:
     """On one line, for the terminal."""
-    return _Text().doprint(expression)
+    return _Text().doprint(_exact(expression))
+
+
+def _exact(expression: sp.Basic) -> sp.Basic:
+    """With fractions in place of decimals that are halves, quarters or whole."""
+    decimals = (one for one in expression.atoms(sp.Float) if float(4 * one).is_integer())
+    whole = {one: sp.Rational(int(4 * one), 4) for one in decimals}
+    return expression.xreplace(whole) if whole else expression
+
+
+@lru_cache(maxsize=64)
+def _collected(total: sp.Basic) -> sp.Basic:
+    """A sum of very many terms by the powers of the covariance, with factored coefficients."""
+    if not (isinstance(total, sp.Add) and len(total.args) > MANY and total.is_polynomial(q12)):
+        return total
+    powers = sp.Poly(total, q12).all_terms()
+    return sp.Add(*(sp.factor(part) * q12**power for (power,), part in reversed(powers)))
 
 
 def plain_text(latex: str) -> str:
@@ -55,7 +73,12 @@ class _Latex(LatexPrinter):
 
     def doprint(self, expr: sp.Basic) -> str:
         latex = super().doprint(expr).replace(r"\limits", "")
+<<<<<<< HEAD
         return re.sub(r"\{\\left\(((?:(?!\\left)\S)*) \\right\)\}", r"(\1)", latex)
+=======
+        latex = re.sub(r"^- - ?", "", latex).replace(" - - ", " + ")
+        return re.sub(r"\{\\left\((\S*) \\right\)\}", r"(\1)", latex)
+>>>>>>> 3597b83 (fisherfield derive --all --out: every proof on paper, with verdicts, symbols and references)
 
     def _print_Function(self, expr: sp.Function, exp: str | None = None) -> str:
         if not isinstance(expr, AppliedUndef):
@@ -93,13 +116,18 @@ class _Latex(LatexPrinter):
 
     def _print_Sum(self, expr: sp.Sum) -> str:
         signs = (
-            rf"\sum_{{{self._print(index)}=1}}^{{{self._print(size)}}}"
+            rf"\sum_{{{self._print(index)}=1}}^{{{_on_the_line(self._print(size))}}}"
             for index, _, size in reversed(expr.limits)
         )
         inner = self._print(expr.function)
         return f"{' '.join(signs)} " + (
             rf"\left({inner}\right)" if isinstance(expr.function, sp.Add) else inner
         )
+
+
+def _on_the_line(latex: str) -> str:
+    """A plain fraction with a stroke."""
+    return re.sub(r"^\\frac\{(\w+)\}\{(\w+)\}$", r"\1/\2", latex)
 
 
 class _Text(StrPrinter):
@@ -126,11 +154,18 @@ def _arranged(product: sp.Mul) -> sp.Mul:
         base, power = factor.as_base_exp()
         if abs(power) == sp.S.Half:
             roots[sp.sign(power)] *= base
+        elif base == sp.pi and power.is_Rational and power.q == 2:
+            sign = sp.sign(power)
+            roots[sign] *= base
+            others.append(base ** (power - sign * sp.S.Half))
         elif factor.is_commutative:
             others.append(factor)
     if number.is_Rational and (roots[1].as_coeff_Mul()[0] / number.q).is_Integer:
         roots = {1: roots[1] / number.q, -1: roots[-1] * number.q}
         number = sp.Integer(number.p)
+    above = roots[1].as_coeff_Mul()[0]
+    if number.is_Rational and above > 1 and (number.q / above).is_Integer:
+        number, roots = number * above, {1: roots[1] / above, -1: roots[-1] * above}
     others += [Root(base) ** sign for sign, base in roots.items() if base != 1]
     numbers = [] if number == 1 else [number]
     return sp.Mul(*numbers, *sorted(others, key=_place), *letters, evaluate=False)
@@ -139,7 +174,7 @@ def _arranged(product: sp.Mul) -> sp.Mul:
 def _place(factor: sp.Basic) -> tuple[int, int]:
     """Symbols before brackets before functions, each in the order of the glossary."""
     base = factor.as_base_exp()[0]
-    if base.is_number:
+    if base.is_number and not isinstance(factor, sp.exp):
         return -1, 0
     plain, bracketed = isinstance(base, sp.Symbol | sp.Indexed), isinstance(base, sp.Add | Root)
     kind = 0 if plain else 1 if bracketed else 2

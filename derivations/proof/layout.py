@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
 import sympy as sp
 
-from derivations.proof.latex import to_latex
+from derivations.proof.breaking import broken, width
+from derivations.proof.latex import Letter, to_latex
 
-LINE, BRACKETS = 60, 2
+LINE, LINES = 57, 3
+REPEATED = 16
+ABBREVIATION = Letter(r"\Delta")
+RELATIONS = (r"\ge", r"\le", r"\to")
 
 
 def itemized(items: Iterable[str]) -> str:
@@ -19,60 +25,68 @@ def itemized(items: Iterable[str]) -> str:
 
 
 def display(sides: list[sp.Basic], stated: sp.Basic) -> str:
-    """The sides and what they equal, on as many lines as it takes."""
-    left, right = " = ".join(to_latex(side) for side in sides), to_latex(stated)
-    if _width(f"{left} = {right}") <= LINE:
-        return f"\\[\n  {left} = {right}\n\\]"
-    lines = [left, *_broken(f"= {right}")]
-    if _width(lines[0]) + _width(lines[1]) <= LINE:
-        lines[:2] = [f"{lines[0]} {lines[1]}"]
+    """The sides and what they equal, on as many lines as it takes; nothing if all are the same.
+
+    Where the lines are many, a sum that occurs more than once is written once, as Delta.
+    """
+    chain = [*sides, stated]
+    if len({_in_any_order(to_latex(side)) for side in chain}) == 1:
+        return ""
+    lines = _lines([to_latex(side) for side in chain])
+    too_long = len(lines) > LINES or any(width(line) > LINE for line in lines)
+    repeated = _repeated(chain) if too_long else None
+    if repeated is not None:
+        lines = _lines([to_latex(side.xreplace({repeated: ABBREVIATION})) for side in chain])
+        first, *more = broken(to_latex(repeated), LINE - 12)
+        lines.append(rf"& \quad\text{{where }} {to_latex(ABBREVIATION)} = {first}")
+        lines += [rf"& \qquad\qquad {line}" for line in more]
+        if "&" not in lines[0]:
+            lines[0] = f"& {lines[0]}"
+    if "&" not in lines[0]:
+        return f"\\[\n  {lines[0]}\n\\]"
     body = " \\\\\n  ".join(lines)
-    return f"\\begin{{multline*}}\n  {body}\n\\end{{multline*}}"
+    return f"\\begin{{align*}}\n  {body}\n\\end{{align*}}"
 
 
-def _broken(latex: str) -> list[str]:
-    """A formula on as many lines as it takes, cut before signs, outside brackets if possible."""
-    for level in range(BRACKETS + 1):
-        pieces = _cut(latex, level)
-        if all(_width(piece) <= LINE for piece in pieces):
-            break
-    lines = pieces[:1]
-    for piece in pieces[1:]:
-        if _width(lines[-1] + piece) <= LINE:
-            lines[-1] += piece
-        else:
-            lines.append("{}" + piece)
+def _lines(chain: list[str]) -> list[str]:
+    """A chain of equalities on one line, or on several that are aligned at the relations."""
+    different: dict[str, str] = {}
+    for side in chain:
+        different.setdefault(_in_any_order(side), side)
+    related = [f"{_relation(a)}{b}" for a, b in pairwise(different.values())]
+    left, whole = chain[0], " ".join((chain[0], *related))
+    if width(whole) <= LINE:
+        return [whole]
+    if 3 * width(left) <= LINE:
+        margin, room, lines = "& ", LINE - width(left), []
+    else:
+        margin, room, lines = r"& \quad ", LINE - 2, [f"& {one}" for one in broken(left, LINE)]
+    for one in related:
+        first, *more = broken(one, room)
+        lines += [margin + first, *(rf"{margin}\quad {line}" for line in more)]
+    if margin == "& ":
+        lines[0] = f"{left} {lines[0]}"
     return lines
 
 
-def _cut(latex: str, level: int) -> list[str]:
-    """The pieces between the signs within so many brackets; those brackets keep one size."""
-    braces = brackets = 0
-    pieces = [""]
-    for token in re.split(r"(\\left|\\right|[{}]| [+-] |, \\ )", latex):
-        braces += {"{": 1, "}": -1}.get(token, 0)
-        brackets += token == r"\left"
-        here = braces == 0 and brackets <= level
-        if here and token in (" + ", " - "):
-            pieces.append("")
-        fixed = brackets <= level and token in (r"\left", r"\right")
-        pieces[-1] += {r"\left": r"\Bigl", r"\right": r"\Bigr"}[token] if fixed else token
-        if here and token == r", \ ":
-            pieces.append("")
-        brackets -= token == r"\right"
-    return pieces
+def _in_any_order(latex: str) -> str:
+    """What is equal for two sides that differ in the order of their factors or terms alone."""
+    return "".join(sorted(re.findall(r"\\(?!left|right)[a-zA-Z]+|[^\s\\{}]", latex)))
 
 
-def _width(latex: str) -> float:
-    """About how wide a formula is, in letters."""
-    latex = re.sub(r"\\(left|right|limits|operatorname|mathbf|mathrm|,|;|!)", "", latex)
-    latex = re.sub(r"\\(?!frac|sqrt|tfrac)[a-zA-Z]+", "x", latex)
-    while True:
-        shorter = re.sub(r"[_^]\s*\{([^{}]*)\}", lambda m: "." * (len(m[1]) // 2), latex)
-        shorter = re.sub(
-            r"\\t?frac\{([^{}]*)\}\{([^{}]*)\}", lambda m: max(m[1], m[2], key=len), shorter
-        )
-        shorter = re.sub(r"\\sqrt\{([^{}]*)\}", r"x\1", shorter)
-        if shorter == latex:
-            return len(re.sub(r"[{}\s]", "", latex))
-        latex = shorter
+def _relation(left: str) -> str:
+    """What stands between two sides: a sign of equality, unless the left one brings another."""
+    return "" if left.endswith(RELATIONS) else "= "
+
+
+def _repeated(chain: list[sp.Basic]) -> sp.Basic | None:
+    """The widest sum that occurs more than once in these formulas."""
+    found = Counter(
+        node
+        for side in chain
+        for node in sp.preorder_traversal(side)
+        if isinstance(node, sp.Add) and node.is_commutative and node not in chain
+    )
+    widths = {node: width(to_latex(node)) for node, count in found.items() if count > 1}
+    widest = max(widths, key=lambda node: widths[node], default=None)
+    return widest if widest is not None and widths[widest] >= REPEATED else None

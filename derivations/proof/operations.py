@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -25,7 +26,10 @@ class Trace(sp.Function):
     """Trace of a matrix over the samples."""
 
     def _latex(self, printer: Any) -> str:
-        return rf"\operatorname{{tr}}\left({printer._print(self.args[0])}\right)"
+        inner = printer._print(self.args[0])
+        if not re.fullmatch(r"\([^()]*\)", inner):
+            inner = rf"\left({inner}\right)"
+        return rf"\operatorname{{tr}}{inner}"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import sympy as sp
@@ -34,17 +35,28 @@ def proof_in_text(theorem: Theorem, lemmas: tuple[Lemma, ...]) -> str:
 
 def proof_in_latex(theorem: Theorem, lemmas: tuple[Lemma, ...]) -> str:
     """A fragment for a document with amsmath: statement, assumptions, numbered steps."""
-    results = {lemma.name: lemma.steps[-1].states for lemma in lemmas}
-    numbers = _numbers(lemmas)
+    source = theorem.source.replace("&", r"\&")
+    return statement_in_latex(theorem, source) + lemmas_in_latex(lemmas)
+
+
+def statement_in_latex(theorem: Theorem, source: str) -> str:
+    """Statement, assumptions, and the source as it is to be written."""
     parts = [
         rf"\noindent\textbf{{Theorem ({theorem.id}).}} {theorem.statement}",
         r"\par\medskip\noindent\textbf{Assumptions.}",
         itemized(f" {assumption}" for assumption in theorem.assumptions),
-        rf"\noindent\textbf{{Source.}} {theorem.source.replace('&', chr(92) + '&')}.",
-        r"\par\medskip\noindent\textbf{Proof.}",
+        rf"\noindent\textbf{{Source.}} {source}.",
     ]
-    parts += [_lemma_in_latex(lemma, results, numbers) for lemma in lemmas]
-    return "\n".join((*parts, r"\hfill\rule{1ex}{1ex}", ""))
+    return "\n".join((*parts, ""))
+
+
+def lemmas_in_latex(lemmas: tuple[Lemma, ...]) -> str:
+    """The proof: numbered lemmas of numbered steps, each with its reason."""
+    results = {lemma.name: lemma.steps[-1].states for lemma in lemmas}
+    numbers = _numbers(lemmas)
+    parts = [_lemma_in_latex(lemma, results, numbers) for lemma in lemmas]
+    heading = r"\par\medskip\noindent\textbf{Proof.}"
+    return "\n".join((heading, *parts, r"\hfill\rule{1ex}{1ex}", ""))
 
 
 def _numbers(lemmas: tuple[Lemma, ...]) -> Numbers:
@@ -59,29 +71,43 @@ def _in_text(definition: Known, numbers: Numbers) -> str:
 
 def _lemma_in_latex(lemma: Lemma, results: Mapping[str, sp.Basic], numbers: Numbers) -> str:
     number = numbers[lemma.name]
-    parts = [rf"\par\medskip\noindent\textbf{{Lemma {number} ({lemma.name}).}} {lemma.opening}"]
+    opening = lemma.opening
     if isinstance(lemma.definition, Result):
-        parts.append(f"By lemma {numbers[lemma.definition.name]}:")
+        opening = _by(lemma, numbers[lemma.definition.name])
     rules = ", ".join(_rule_in_latex(old, new, numbers) for old, new in lemma.given)
     lemma = resolved(lemma, results)
-    written, steps = lemma.definition, []
+    written, shown = lemma.definition, ""
     if lemma.symbol is not None:
         written = letter_for(lemma.symbol, lemma.definition)
-        parts.append(display([written], lemma.definition))
+        shown = display([written], lemma.definition)
+    if rules and not shown:
+        opening = re.sub(r"[.:]$", ",", opening)
+    parts = [rf"\par\medskip\noindent\textbf{{Lemma {number} ({lemma.name}).}} {opening}"]
+    if shown:
+        parts.append(shown)
     if rules:
-        given = "With" if lemma.symbol is None else "with"
-        parts.append(rf"{{\raggedright {given} {rules}.\par}}")
+        parts.append(rf"{{\raggedright with {rules}.\par}}")
+    steps = []
     for step in lemma.steps:
         outcome = step.operation.on(written)
         sides = [] if step.symbol is None else [letter_for(step.symbol, step.states)]
         if outcome is not None and outcome not in sides:
             sides.append(outcome)
         written = sides[0]
-        steps.append(f"{step.reason}\n{display(sides, step.states)}")
+        formula = display(sides, step.states)
+        steps.append(f"{step.reason}\n{formula}" if formula not in ("", shown) else step.reason)
+        shown = formula
     parts.append(itemized([f"[({number}.{at})] {step}" for at, step in enumerate(steps, start=1)]))
     if lemma.row:
         parts.append("This is what the theorem predicts.")
     return "\n".join(parts)
+
+
+def _by(lemma: Lemma, number: int) -> str:
+    """The opening of a lemma that begins where another one ended."""
+    if lemma.opening.endswith(":"):
+        return f"{lemma.opening[:-1]} (by lemma {number}):"
+    return f"{lemma.opening} By lemma {number}{':' if lemma.symbol else '.'}"
 
 
 def _rule_in_latex(old: sp.Basic, new: Known, numbers: Numbers) -> str:

@@ -1,0 +1,1 @@
+"""The derivations as a document for pdflatex."""
