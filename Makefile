@@ -2,8 +2,11 @@ VENV := .venv
 PYTHON ?= python3
 FISHERFIELD := $(VENV)/bin/fisherfield
 READY := $(VENV)/.ready
+TABLES := normalization order-parameters atlas activations finite-width learning-rates sharpness \
+	scale-invariance
 
-.PHONY: check test nightly mutants table bench clean
+.PHONY: check test nightly mutants table tables bench clean
+.PRECIOUS: build/%.tex
 
 check: $(READY)  ## judge the theorems against random networks
 	$(FISHERFIELD) check
@@ -14,21 +17,28 @@ test: $(READY)  ## the tests and doctests, the style and the types
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest -n auto
 
-nightly: $(READY)  ## the slow tests, with more examples, the checker's own errors and its priors
+nightly: $(READY)  ## the slow tests, more examples, the checker's own errors and priors, every table
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/pytest -n auto -m "slow or not slow"
 	$(FISHERFIELD) calibrate
 	$(FISHERFIELD) calibrate --priors
+	$(MAKE) tables
 
 mutants: $(READY)  ## planted errors of theory/: the tests must notice 95 %
 	$(VENV)/bin/python -m tests.mutants --jobs $$(nproc)
 
-table: $(READY)  ## the table of normalization schemes on a page, build/table.pdf
+table: build/normalization.pdf  ## the table of normalization schemes on a page
+
+tables: $(TABLES:%=build/%.pdf)  ## every table on a page of its own, measured afresh
+
+build/%.tex: $(READY)
 	mkdir -p build
-	$(FISHERFIELD) table normalization --out build/normalization.tex
-	cp derivations/page.tex build/table.tex
+	$(FISHERFIELD) table $* --out $@ || [ $$? = 3 ]  # rows out of regime say so
+
+build/%.pdf: build/%.tex derivations/page.tex
 	cd build && for pass in 1 2; do \
-		pdflatex -halt-on-error -interaction=nonstopmode table.tex >/dev/null; done
-	! grep -E "^(LaTeX|Package .*) Warning|^(Over|Under)full" build/table.log
+		pdflatex -halt-on-error -interaction=nonstopmode -jobname $* \
+		'\def\contents{$*.tex}\input{../derivations/page}' >/dev/null; done
+	! grep -E "^(LaTeX|Package .*) Warning|^(Over|Under)full" build/$*.log
 
 bench: $(READY)  ## speed against the machine's own limits
 	$(VENV)/bin/python -m benchmarks.gram

@@ -9,7 +9,7 @@ fluctuates six times as much as at 16.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -118,9 +118,11 @@ class Cell:
         } | {column: row.to_json() for column, row in self.rows.items()}
 
 
-def networks(ending: Ending) -> Iterator[tuple[str, Network]]:
-    """The networks of one ending, named by their hidden scheme."""
-    for name in ACTIVATIONS:
+def networks(
+    ending: Ending, activations: Sequence[str] | None = None
+) -> Iterator[tuple[str, Network]]:
+    """The networks of one ending, named by their hidden scheme; all activations by default."""
+    for name in activations or ACTIVATIONS:
         for scheme in HIDDEN:
             yield (
                 scheme.kind,
@@ -135,11 +137,27 @@ def networks(ending: Ending) -> Iterator[tuple[str, Network]]:
             )
 
 
-def atlas(engine: str = evidence.FASTEST, say: Callable[[str], None] | None = None) -> list[Cell]:
-    """Judge every cell under one error rate; the same designs and the same seeds in all of them."""
-    theorems = [_restricted(ending) for ending in ENDINGS]
+def atlas(
+    engine: str = evidence.FASTEST,
+    say: Callable[[str], None] | None = None,
+    *,
+    endings: Sequence[Ending] | None = None,
+    activations: Sequence[str] | None = None,
+    stored: evidence.Stored | None = None,
+) -> list[Cell]:
+    """Judge every cell under one error rate; the same designs and the same seeds in all of them.
+
+    All ``endings`` and ``activations`` by default. ``stored``: as in ``evidence.check``.
+    """
+    endings = endings or ENDINGS
+    theorems = [_restricted(ending, activations) for ending in endings]
     rows = evidence.check(
-        theorems, everything=True, precision=RESOLUTION["m"], engine=engine, say=say
+        theorems,
+        everything=True,
+        precision=RESOLUTION["m"],
+        engine=engine,
+        stored=stored,
+        say=say,
     )
     own = (row for row in rows if isinstance(row, Judged))
     return [
@@ -149,12 +167,12 @@ def atlas(engine: str = evidence.FASTEST, say: Callable[[str], None] | None = No
             ending.label,
             {column: next(own) for column in ending.quantities},
         )
-        for ending in ENDINGS
-        for hidden, network in networks(ending)
+        for ending in endings
+        for hidden, network in networks(ending, activations)
     ]
 
 
-def _restricted(ending: Ending) -> Theorem:
+def _restricted(ending: Ending, activations: Sequence[str] | None = None) -> Theorem:
     """The theorem with the cases of the atlas, one row a case, at the atlas' resolutions."""
     one = theorem(ending.theorem)
     coarsest = {name: RESOLUTION[column] for column, (name, _) in ending.quantities.items()}
@@ -165,7 +183,7 @@ def _restricted(ending: Ending) -> Theorem:
     )
     cases = tuple(
         Case(network, samples, (quantity,))
-        for _, network in networks(ending)
+        for _, network in networks(ending, activations)
         for quantity, samples in ending.quantities.values()
     )
     return replace(one, rows=rows, cases=cases)

@@ -13,7 +13,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from derivations import (
@@ -28,6 +27,7 @@ from derivations import (
     spectrum_command,
     sweep_command,
 )
+from derivations.tables import command as tables
 
 if TYPE_CHECKING:
     from derivations.theorem import Theorem
@@ -186,9 +186,11 @@ def _parser() -> Parser:
     )
     sub.add_argument("--json", action="store_true")
 
-    sub = command(table, "table", "print a LaTeX table of predictions, measurements and verdicts")
-    sub.add_argument("name", metavar="NAME", help="normalization")
-    sub.add_argument("--out", metavar="FILE")
+    sub = command(tables.table, "table", "a table of predictions, measurements and verdicts")
+    tables.add_table_arguments(sub)
+
+    sub = command(tables.verify, "verify-table", "compare a table's file with its numbers")
+    tables.add_verify_arguments(sub)
     return parser
 
 

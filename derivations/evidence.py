@@ -39,6 +39,9 @@ means of such networks is less sure than its number of degrees of freedom says."
 
 Say = Callable[[str], None]
 
+Stored = Callable[[Sequence[Group]], dict[Question, str]]
+"""Fills groups with measurements made before; why a question has no answer."""
+
 
 def check(
     ids: str | Theorem | Sequence[str | Theorem] | None = None,
@@ -50,6 +53,7 @@ def check(
     alpha: float = ALPHA,
     power: float = POWER,
     engine: str | None = None,
+    stored: Stored | None = None,
     say: Say | None = None,
 ) -> list[Judged | JudgedRun]:
     """Judge theorems against random networks, those on gradient descent against runs of it.
@@ -63,7 +67,9 @@ def check(
     "conditional", which draws networks of the same law at a cost linear in the width, while rows
     that it does not cover are measured with explicit weights; or "fastest", for each row the one
     that answers it sooner, which is the default with ``everything`` and for a precision finer than
-    2 %; otherwise it is "explicit". ``say`` hears the estimated time and the plan, and lets
+    2 %; otherwise it is "explicit". ``stored`` fills groups with measurements made before, all that
+    there are, so that these rows have no second look; rows given the outputs, which no store
+    holds, are measured all the same. ``say`` hears the estimated time and the plan, and lets
     progress be shown. Rows on networks come first.
 
     Raises ``DescriptionError`` for an unknown theorem or meaningless numbers.
@@ -131,10 +137,18 @@ def _on_networks(
     if say is not None and engine != "explicit":
         others = sum(question.engine == "explicit" for question in judged)
         say(f"{others} of {len(judged)} rows with explicit weights, the others by conditioning")
-    outside |= _measure(list(groups.values()), declared, len(judged), say)
+    fresh = {key: one for key, one in groups.items() if stored is None or one.given_outputs}
+    if stored is not None:
+        outside |= stored([one for key, one in groups.items() if key not in fresh])
+    if fresh:
+        outside |= _measure(list(fresh.values()), declared, len(judged), say)
     rows = {question: _out_of_regime(question, why, declared) for question, why in outside.items()}
     rows |= _look(1, groups, [question for question in judged if question not in rows], declared)
-    open_ = [question for question in judged if rows[question].verdict is Verdict.UNDECIDED]
+    open_ = [
+        question
+        for question in judged
+        if rows[question].verdict is Verdict.UNDECIDED and question.key in fresh
+    ]
     if open_:
         _extend(groups, open_, say)
         rows |= _look(2, groups, open_, declared)
@@ -264,6 +278,8 @@ def _judge(
         powers=question.corrections.powers,
         widths=group.design.widths,
         seeds=group.counts,
+        means=group.points[question].means,
+        errors=group.points[question].errors,
         engine=question.engine,
         excess_kurtosis=kurtosis,
         note=_warning(kurtosis),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,12 +27,19 @@ OVERWHELMING = 20
 level that a run can declare reaches that far, so they would only cost time."""
 
 
+class Points(NamedTuple):
+    """Means over the networks of each width, in units of the prediction, and their errors."""
+
+    means: tuple[float, ...]
+    errors: tuple[float, ...]
+
+
 @dataclass
 class Group:
     """Questions that share the same networks, and what was measured of them.
 
     ``c`` is each question's fluctuation and ``kurtosis`` the weight of its tails, both of one
-    network and fixed by the pilot.
+    network and fixed by the pilot. ``points`` are those of each question's last fit.
     """
 
     network: Network
@@ -42,6 +50,7 @@ class Group:
     c: dict[Question, float] = field(default_factory=dict)
     kurtosis: dict[Question, float] = field(default_factory=dict)
     values: dict[tuple[int, int], dict[str, np.ndarray]] = field(default_factory=dict)
+    points: dict[Question, Points] = field(default_factory=dict)
 
     def jobs(self, counts: Sequence[int]) -> list[tuple[Group, int, int]]:
         """Blocks not measured yet, for this many networks at each width."""
@@ -77,9 +86,8 @@ class Group:
     @property
     def counts(self) -> tuple[int, ...]:
         """Networks measured at each width."""
-        blocks = [sum(at == width for at, _ in self.values) for width in self.design.widths]
-        sizes = map(block_size, self.design.widths)
-        return tuple(number * size for number, size in zip(blocks, sizes, strict=True))
+        name = self.observables[0]
+        return tuple(len(self.gathered(name, width)) for width in self.design.widths)
 
     def ratios(self, question: Question) -> list[np.ndarray]:
         """One row of every network measured, at every width."""
@@ -95,11 +103,15 @@ class Group:
     def fit(self, question: Question) -> Extrapolation:
         """The limit of one row, from everything measured so far."""
         rows = self.ratios(question)
+        counts = [len(row) for row in rows]
+        means, variances = [float(row.mean()) for row in rows], _variances(rows)
+        errors = np.sqrt(np.divide(variances, counts))
+        self.points[question] = Points(tuple(means), tuple(errors.tolist()))
         return extrapolate(
             self.design.widths,
-            [len(row) for row in rows],
-            [row.mean() for row in rows],
-            _variances(rows),
+            counts,
+            means,
+            variances,
             self.c[question],
             question.corrections,
         )

@@ -36,7 +36,8 @@ class Judged:
     ``measured`` is the extrapolated ratio to the prediction (an error of kappa_2 in units of
     abs(kappa_2) + kappa_1/N), ``predicted`` the limit itself: K in units of alpha M, the mean
     eigenvalue in units of C alpha M/P. ``seeds`` are the networks at each of ``widths``, drawn by
-    ``engine``.
+    ``engine``, ``means`` and ``errors`` their means in units of the prediction there, and the
+    standard errors of these.
     ``alpha`` (of the run), ``power`` and ``delta`` are what was declared; ``look`` is the one, 1 or
     2, at which the row got its verdict by a test at level ``alpha_row``. ``excess_kurtosis`` is
     that of one network in the pilot; ``note`` warns where it is large.
@@ -65,6 +66,8 @@ class Judged:
     powers: tuple[float, ...] = ()
     widths: tuple[int, ...] = ()
     seeds: tuple[int, ...] = ()
+    means: tuple[float, ...] = ()
+    errors: tuple[float, ...] = ()
     seed_base: int = SEED_BASE
     engine: str = "explicit"
     excess_kurtosis: float | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 from numerics.engines import ENGINES
 from numerics.ensemble import check_observables, check_size
-from numerics.store import describe
+from numerics.store import Cell, describe
 from numerics.sweep_plan import SweepPlan
 from theory.architecture import Network
 from theory.errors import DescriptionError
@@ -25,8 +25,8 @@ KEYS = ("widths", "seeds", "samples", "quantities", "engine", "network", "grid")
 NEEDED = ("widths", "seeds", "samples", "quantities", "network")
 
 
-def read_plan(path: str | Path) -> SweepPlan:
-    """Read a plan.
+def read_plan(path: str | Path) -> tuple[SweepPlan, ...]:
+    """Read the parts of a plan: one, or those in ``[[part]]``, which lack what stands above them.
 
     Raises ``DescriptionError`` for a file that cannot be read, is not TOML, has an unknown or a
     missing key, or asks for something meaningless, for any of its networks.
@@ -35,7 +35,59 @@ def read_plan(path: str | Path) -> SweepPlan:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, ValueError) as problem:
         raise DescriptionError(f"cannot read {path}: {problem}") from None
-    return parse_plan(text, str(path))
+    return parse_parts(text, str(path))
+
+
+def parse_parts(text: str, source: str = "plan") -> tuple[SweepPlan, ...]:
+    """The parts of a plan, each a plan with the keys of the file for those that it lacks.
+
+    Several parts are given back cell by cell, each cell once.
+
+    >>> parts = parse_parts('''
+    ... seeds = 100
+    ... samples = 4
+    ... quantities = ["diagonal"]
+    ... network = {activation = "tanh", depth = 3, sigma_w2 = 1}
+    ... [[part]]
+    ... widths = [64]
+    ... [[part]]
+    ... widths = [128]
+    ... seeds = 50
+    ... ''')
+    >>> [(part.widths, part.seeds) for part in parts]
+    [((64,), 100), ((128,), 50)]
+    """
+    table = read_table(text, source, (*KEYS, "part"), ())
+    parts = table.pop("part", [{}])
+    if not (isinstance(parts, list) and parts and all(isinstance(one, dict) for one in parts)):
+        raise DescriptionError(f"{source}: part must be a list of tables, [[part]]")
+    numbered = len(parts) > 1
+    plans = tuple(
+        _plan(table | part, f"{source}, part {number}" if numbered else source)
+        for number, part in enumerate(parts, start=1)
+    )
+    return plans if len(plans) == 1 else _united(plans)
+
+
+def _united(plans: Sequence[SweepPlan]) -> tuple[SweepPlan, ...]:
+    """A plan for each cell: what several parts ask of it, and the most networks of theirs."""
+    quantities: dict[Cell, set[str]] = {}
+    seeds: dict[Cell, int] = {}
+    for plan in plans:
+        for cell in plan.cells():
+            quantities.setdefault(cell, set()).update(plan.quantities)
+            seeds[cell] = max(plan.seeds, seeds.get(cell, 0))
+    return tuple(
+        SweepPlan(
+            (cell.network,),
+            (cell.samples,),
+            (cell.width,),
+            seeds[cell],
+            cell.engine,
+            tuple(sorted(names)),
+        )
+        for cell, names in quantities.items()
+    )
 
 
 def parse_plan(text: str, source: str = "plan") -> SweepPlan:
@@ -55,7 +107,15 @@ def parse_plan(text: str, source: str = "plan") -> SweepPlan:
     >>> [(str(cell.network), cell.width) for cell in plan.cells()][1:3]
     [('tanh (1, 0), L=3', 128), ('tanh (2, 0), L=3', 64)]
     """
-    table = read_table(text, source, KEYS, NEEDED)
+    return _plan(read_table(text, source, KEYS, ()), source)
+
+
+def _plan(table: dict[str, Any], source: str) -> SweepPlan:
+    for key in table:
+        check_key(key, KEYS, source)
+    missing = [key for key in NEEDED if key not in table]
+    if missing:
+        raise DescriptionError(f"{source}: missing {', '.join(missing)}")
     engine = table.get("engine", "explicit")
     look_up(engine, ENGINES, "engine")
     samples = table["samples"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -105,7 +105,7 @@ def _guess(cell: Cell) -> float:
 
 
 def run(
-    plan: SweepPlan,
+    plan: SweepPlan | Sequence[SweepPlan],
     store: Store,
     workers: Workers,
     *,
@@ -113,13 +113,16 @@ def run(
     say: Callable[[str], None] = lambda text: None,
     progress: bool = False,
 ) -> list[Row]:
-    """Measure what the store lacks of a plan; its rows, in the order of their keys.
+    """Measure what the store lacks of a plan or its parts; its rows, in the order of their keys.
 
     The numbers depend on the keys alone, not on workers, order or interruptions. Raises
     ``DescriptionError`` if the first blocks show that the rest would exceed the budget in
     seconds, and ``numerics.store.Interrupted`` if workers are lost or the disk is full.
     """
-    pending = {cell: _Pending(plan, cell, store.seeds(cell)) for cell in plan.cells()}
+    parts = (plan,) if isinstance(plan, SweepPlan) else plan
+    pending = {
+        cell: _Pending(part, cell, store.seeds(cell)) for part in parts for cell in part.cells()
+    }
     times = _Times()
 
     def measure(jobs: Iterable[Job], bar: Any = None) -> None:
@@ -153,19 +156,18 @@ def run(
     rest = (job for cell in slowest for job in pending[cell].jobs)
     with tqdm(total=left(), disable=not progress, leave=False, bar_format=BAR) as bar:
         measure(rest, bar)
-    return _asked(plan, store.rows())
+    return _asked(parts, store.rows())
 
 
-def _asked(plan: SweepPlan, rows: list[Row]) -> list[Row]:
+def _asked(parts: Sequence[SweepPlan], rows: list[Row]) -> list[Row]:
     """The rows of a plan; a store may hold those of others as well."""
-    cells = {(describe(cell.network), *cell[1:]) for cell in plan.cells()}
-    return [
-        row
-        for row in rows
-        if row.seed < plan.seeds
-        and row.quantity in plan.quantities
-        and (row.network, row.samples, row.width, row.engine) in cells
-    ]
+    of_cell = {(describe(cell.network), *cell[1:]): part for part in parts for cell in part.cells()}
+    found = []
+    for row in rows:
+        part = of_cell.get((row.network, row.samples, row.width, row.engine))
+        if part is not None and row.seed < part.seeds and row.quantity in part.quantities:
+            found.append(row)
+    return found
 
 
 def _trial(

@@ -361,7 +361,7 @@ def test_readme_names_options_of_the_command(line, capsys):
 def test_readme_names_every_command(capsys):
     with pytest.raises(SystemExit):
         main(["--help"])
-    offered = set(re.findall(r"^    (\w+)(?:  |$)", capsys.readouterr().out, flags=re.MULTILINE))
+    offered = set(re.findall(r"^    ([\w-]+)(?:  |$)", capsys.readouterr().out, flags=re.MULTILINE))
     assert {line.split()[1] for line in COMMANDS} == offered
 
 

@@ -317,7 +317,7 @@ def test_options_without_meaning_are_refused(tmp_path, path, capsys, arguments, 
 
 
 def test_the_example_is_a_plan():
-    plan = read_plan(Path(__file__).parent.parent / "plans" / "example.toml")
+    (plan,) = read_plan(Path(__file__).parent.parent / "plans" / "example.toml")
     assert len(list(plan.cells())) == 4 * 3
     assert {quantity.rpartition(".")[2] for quantity in plan.quantities} <= set(OBSERVABLES)
 

@@ -73,12 +73,8 @@ class _Latex(LatexPrinter):
 
     def doprint(self, expr: sp.Basic) -> str:
         latex = super().doprint(expr).replace(r"\limits", "")
-<<<<<<< HEAD
-        return re.sub(r"\{\\left\(((?:(?!\\left)\S)*) \\right\)\}", r"(\1)", latex)
-=======
         latex = re.sub(r"^- - ?", "", latex).replace(" - - ", " + ")
-        return re.sub(r"\{\\left\((\S*) \\right\)\}", r"(\1)", latex)
->>>>>>> 3597b83 (fisherfield derive --all --out: every proof on paper, with verdicts, symbols and references)
+        return re.sub(r"\{\\left\(((?:(?!\\left)\S)*) \\right\)\}", r"(\1)", latex)
 
     def _print_Function(self, expr: sp.Function, exp: str | None = None) -> str:
         if not isinstance(expr, AppliedUndef):

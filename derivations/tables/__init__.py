@@ -1,0 +1,1 @@
+"""Tables for a paper: each number predicted or measured, printed once, and traced back."""
