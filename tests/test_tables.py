@@ -582,10 +582,12 @@ def test_sharpness_has_the_numbers_of_its_runs(run, short):
     assert value(arc["order measured"]) == pytest.approx(1, abs=0.02)
     assert arc["verdict"] == "agrees"
     assert float(arc["period predicted"]) == printed(2 * np.pi / sqrt(8 * eps))
-    for name in ("x2", "period"):
+    for name in ("x2/eps", "hover/eps", "period"):
         assert float(arc[f"{name} measured"]) == pytest.approx(
             float(arc[f"{name} predicted"]), rel=0.02
         )
+    # x^2 = 2 eps/(4 + D) with D = (q'/q)^2 of q = cos^2 s + 4 sin^2 s, which is at most 9/4
+    assert 2 / (4 + 9 / 4) < float(arc["x2/eps predicted"]) < 2 / 4
     assert rows[1]["order measured"] == rows[1]["verdict"] == "--"
 
 
@@ -593,7 +595,7 @@ def test_edited_run_of_the_sharpness_table_is_found(run, short, tmp_path):
     path = tmp_path / "table.csv"
     run("table", "sharpness", "--format", "csv", "--out", path)
     text = path.read_text(encoding="utf-8")
-    for column in ("order measured", "x2 predicted", "x2 measured", "hover measured"):
+    for column in ("order measured", "x2/eps predicted", "x2/eps measured", "period measured"):
         path.write_text(altered(text, "csv", rows_of(text)[0][column]), encoding="utf-8")
         status, _, err = run("verify-table", path, "--remeasure")
         assert (status, f"row 1, {column}: " in err) == (1, True)

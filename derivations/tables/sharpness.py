@@ -14,37 +14,36 @@ OPTIONS: tuple[str, ...] = ()
 
 COLUMNS = (
     Column("problem", "Problem"),
-    Column("loss", "Loss"),
-    Column("eps", r"$\varepsilon$", Kind.PREDICTED),
+    Column("name", "Loss"),
+    Column("eps", r"$\varepsilon$"),
     Column("order predicted", "$p$", Kind.PREDICTED),
-    Column("order measured", "measured", Kind.MEASURED),
+    Column("order measured", "meas.", Kind.MEASURED),
     Column("verdict", "", Kind.VERDICT),
-    Column("x2 predicted", "$x^2$", Kind.PREDICTED),
-    Column("x2 measured", "measured", Kind.MEASURED),
-    Column("hover predicted", "$u$", Kind.PREDICTED),
-    Column("hover measured", "measured", Kind.MEASURED),
+    Column("x2/eps predicted", r"$x^2/\varepsilon$", Kind.PREDICTED),
+    Column("x2/eps measured", "meas.", Kind.MEASURED),
+    Column("hover/eps predicted", r"$u/\varepsilon$", Kind.PREDICTED),
+    Column("hover/eps measured", "meas.", Kind.MEASURED),
     Column("period predicted", "$T$", Kind.PREDICTED),
-    Column("period measured", "measured", Kind.MEASURED),
+    Column("period measured", "meas.", Kind.MEASURED),
 )
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem of ``fisherfield flow`` in the table; ``judged``: it has an order of its own."""
+    """A problem of ``fisherfield flow``, with its name; ``judged``: it has an order of its own."""
 
     id: str
     name: str
-    loss: str
     judged: bool = True
 
 
 PROBLEMS = (
-    Problem("T1", "arc", "quadratic form, an arc"),
-    Problem("T2", "quadratic", "quadratic form, a sphere"),
-    Problem("T3", "batchnorm-regression", "regression behind batch norm"),
-    Problem("T4", "weightnorm-regression", "regression, weights normalized", judged=False),
-    Problem("T5", "two-groups", "two groups of weights", judged=False),
-    Problem("T6", "batchnorm-mlp", "network with batch norm"),
+    Problem("T1", "arc"),
+    Problem("T2", "quadratic"),
+    Problem("T3", "batchnorm-regression"),
+    Problem("T4", "weightnorm-regression", judged=False),
+    Problem("T5", "two-groups", judged=False),
+    Problem("T6", "batchnorm-mlp"),
 )
 
 
@@ -111,12 +110,22 @@ def _row(problem: Problem, run: dict[str, Any], row: dict[str, Any] | None) -> t
         )
     return (
         Cell(problem.id),
-        Cell(problem.loss),
-        Cell(f"{run['eps']:g}"),
+        Cell(problem.name),
+        _small(run["eps"]),
         *shown,
-        *(
-            cell
-            for name in ("x2", "hover", "period")
-            for cell in (predicted(run["predicted"][name]), measured(run["measured"][name]))
-        ),
+        *_pair(run, "x2", run["eps"]),
+        *_pair(run, "hover", run["eps"]),
+        *_pair(run, "period", 1.0),
     )
+
+
+def _pair(run: dict[str, Any], name: str, unit: float) -> tuple[Cell, Cell]:
+    """What is predicted and measured of a run, in this unit; either may be missing."""
+    found = (run[side][name] for side in ("predicted", "measured"))
+    theory, shown = (None if value is None else value / unit for value in found)
+    return predicted(theory), measured(shown)
+
+
+def _small(value: float) -> Cell:
+    """A declared product of rates, in LaTeX as a power of ten."""
+    return Cell(f"{value:g}", rf"\num{{{value:.0e}}}")
