@@ -48,13 +48,15 @@ def build(request: Request) -> Table:
         ),
         Cell(
             "Limit of infinite width M at a fixed number of samples, L = 3, sigma_w2 = 2, "
-            "sigma_b2 = 0.2, in units of the kernel over alpha M. Where the statistics depend on "
-            "the outputs (layer norm, softmax) both are in units of the prediction given the "
-            "outputs; batch norm is in units of the realised variance.",
+            "sigma_b2 = 0.2; m is P m/C, in units of alpha M. Where the statistics depend on the "
+            "outputs (layer norm, softmax) m is divided by the squared Jacobian of the map, s and "
+            "the largest eigenvalue by their predictions given the outputs; batch norm is in units "
+            "of the realised variance.",
             r"Limit $M \to \infty$ at fixed $N$, $L = 3$, $\sigma_w^2 = 2$, $\sigma_b^2 = 0.2$, "
-            r"in units of the kernel over $\alpha M$. Where the statistics depend on the outputs "
-            r"(layer norm, softmax) both are in units of the prediction given the outputs; batch "
-            r"norm is in units of the realised variance.",
+            r"$m$ is $P m/C$, in units of $\alpha M$. Where the statistics depend on the outputs "
+            r"(layer norm, softmax) $m$ is divided by the squared Jacobian of the map, $s$ and "
+            r"$\lambda_{\max}$ by their predictions given the outputs; batch norm is in units of "
+            r"the realised variance.",
         ),
         starts=groups([(cell.ending, cell.activation) for cell in found]),
         repeated=2,
