@@ -151,21 +151,22 @@ def atlas(
     """
     endings = endings or ENDINGS
     theorems = [_restricted(ending, activations) for ending in endings]
-    rows = evidence.check(
-        theorems,
-        everything=True,
-        precision=RESOLUTION["m"],
-        engine=engine,
-        stored=stored,
-        say=say,
+    rows = iter(
+        evidence.check_networks(
+            theorems,
+            everything=True,
+            precision=RESOLUTION["m"],
+            engine=engine,
+            stored=stored,
+            say=say,
+        )
     )
-    own = (row for row in rows if isinstance(row, Judged))
     return [
         Cell(
             hidden,
             network.activation.name,
             ending.label,
-            {column: next(own) for column in ending.quantities},
+            {column: next(rows) for column in ending.quantities},
         )
         for ending in endings
         for hidden, network in networks(ending, activations)

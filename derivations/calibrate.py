@@ -21,6 +21,7 @@ from derivations.networks import LINEAR, RELU, TANH
 from derivations.planning import PILOT
 from derivations.priors import recorded
 from derivations.questions import Question
+from derivations.samples import samples_at
 from numerics.calibration import Rates, Simulated, gaussian, resampled
 from numerics.ensemble import block_size, over_blocks
 from numerics.extrapolation import Corrections, Extrapolation, extrapolate
@@ -174,9 +175,13 @@ def _of_pools(group: Group, question: Question) -> tuple[Simulated, Simulated]:
         PILOT,
         block_size,
     )
-    known = recorded()[
-        question.theorem.id, str(question.network), question.samples, question.row.quantity
-    ]
+    key = (
+        question.theorem.id,
+        str(question.network),
+        samples_at(question.samples, group.design.widths[0]),
+        question.row.quantity,
+    )
+    known = recorded()[key]
     own = curve(group.design.widths, known.b, question.corrections)
     return drawn, replace(drawn, label=f"{drawn.label}, own bias", own=own)
 

@@ -54,11 +54,9 @@ THEOREMS: tuple[Theorem, ...] = (
 )
 """The theorems that networks can refute."""
 
-ALL = (*THEOREMS, *KERNEL_THEOREMS, *SHARPNESS_THEOREMS)
-"""With those on integrals, which are proved, and those on gradient descent, judged on runs."""
 ALL = (*THEOREMS, BULK_ONE_HIDDEN_LAYER, *KERNEL_THEOREMS, *SHARPNESS_THEOREMS)
-"""With those on a fixed point, on integrals and on gradient descent, which are proved and not
-measured here."""
+"""With those on a fixed point and on integrals, which are proved and not measured, and those on
+gradient descent, which are judged on runs."""
 
 
 def theorem(id: str) -> Theorem:

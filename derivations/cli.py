@@ -403,27 +403,6 @@ def figure(options: argparse.Namespace) -> int:
     return 0
 
 
-def table(options: argparse.Namespace) -> int:
-    from derivations import evidence
-    from derivations.catalogue import THEOREMS
-    from derivations.output_file import check_writable
-    from derivations.questions import Judged
-    from derivations.tables import TABLES
-    from theory.errors import DescriptionError
-
-    if options.name not in TABLES:
-        raise DescriptionError(f"unknown table {options.name!r}; known: {', '.join(TABLES)}")
-    if options.out is not None:
-        check_writable(options.out)
-    rows = [row for row in evidence.check(THEOREMS, say=_say) if isinstance(row, Judged)]
-    text = TABLES[options.name](rows)
-    if options.out is None:
-        print(text)
-    else:
-        Path(options.out).write_text(text + "\n", encoding="utf-8")
-    return evidence.exit_status(rows)
-
-
 def _show(statistics: dict[str, Any], as_json: bool) -> int:
     if as_json:
         _print_json(statistics)

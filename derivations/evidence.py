@@ -53,40 +53,30 @@ def check(
     alpha: float = ALPHA,
     power: float = POWER,
     engine: str | None = None,
-    stored: Stored | None = None,
     say: Say | None = None,
 ) -> list[Judged | JudgedRun]:
     """Judge theorems against random networks, those on gradient descent against runs of it.
 
-    ``ids``: one theorem or several, all by default. ``network``: judge them there instead of on
-    their own networks, with ``samples`` samples (by default as many as the theorem's cases have);
-    a last layer of another kind than the theorem's is replaced by the theorem's.
-    ``everything`` adds the cases outside the main job. ``precision`` is the relative error delta
-    that a verdict excludes (edges of a bulk: 10 %), ``alpha`` the probability that a run over true
-    theorems refutes one, ``power`` that of finding an error of delta. ``engine``: "explicit";
-    "conditional", which draws networks of the same law at a cost linear in the width, while rows
-    that it does not cover are measured with explicit weights; or "fastest", for each row the one
-    that answers it sooner, which is the default with ``everything`` and for a precision finer than
-    2 %; otherwise it is "explicit". ``stored`` fills groups with measurements made before, all that
-    there are, so that these rows have no second look; rows given the outputs, which no store
-    holds, are measured all the same. ``say`` hears the estimated time and the plan, and lets
-    progress be shown. Rows on networks come first.
+    ``ids``: one theorem or several, all by default. Rows on networks come first; what is asked of
+    them is what ``check_networks`` asks.
 
     Raises ``DescriptionError`` for an unknown theorem or meaningless numbers.
     """
-    declared = Declared(alpha, precision, power)
-    if samples is not None and network is None:
-        raise DescriptionError("--samples needs --network: the theorems' own cases have theirs")
-    if engine is None:
-        engine = FASTEST if everything or precision < DELTA else "explicit"
-    if engine not in (*ENGINES, FASTEST):
-        known = ", ".join((*ENGINES, FASTEST))
-        raise DescriptionError(f"unknown engine {engine!r}; known: {known}")
     chosen = _chosen(ids, network)
-    asked = [one for one in chosen if not _on_runs(one)]
     rows: list[Judged | JudgedRun] = []
-    if asked:
-        rows += _on_networks(asked, network, samples, everything, declared, engine, say)
+    on_networks = [one for one in chosen if not _on_runs(one)]
+    if on_networks:
+        rows += check_networks(
+            on_networks,
+            network,
+            everything=everything,
+            precision=precision,
+            samples=samples,
+            alpha=alpha,
+            power=power,
+            engine=engine,
+            say=say,
+        )
     runs = [
         (one.id, case)
         for one in chosen
@@ -118,17 +108,46 @@ def _on_runs(one: Theorem) -> bool:
     return not one.rows and one.id in CASES
 
 
-def _on_networks(
-    chosen: list[Theorem],
-    network: Network | None,
-    samples: int | None,
-    everything: bool,
-    declared: Declared,
-    engine: str,
-    say: Say | None,
+def check_networks(
+    theorems: Sequence[Theorem],
+    network: Network | None = None,
+    *,
+    everything: bool = False,
+    precision: float = DELTA,
+    samples: int | None = None,
+    alpha: float = ALPHA,
+    power: float = POWER,
+    engine: str | None = None,
+    stored: Stored | None = None,
+    say: Say | None = None,
 ) -> list[Judged]:
+    """Judge theorems against random networks.
+
+    ``network``: judge them there instead of on their own networks, with ``samples`` samples (by
+    default as many as the theorem's cases have); a last layer of another kind than the theorem's is
+    replaced by the theorem's. ``everything`` adds the cases outside the main job. ``precision`` is
+    the relative error delta that a verdict excludes (edges of a bulk: 10 %), ``alpha`` the
+    probability that a run over true theorems refutes one, ``power`` that of finding an error of
+    delta. ``engine``: "explicit"; "conditional", which draws networks of the same law at a cost
+    linear in the width, while rows that it does not cover are measured with explicit weights; or
+    "fastest", for each row the one that answers it sooner, which is the default with
+    ``everything`` and for a precision finer than 2 %; otherwise it is "explicit". ``stored`` fills
+    groups with measurements made before, all that there are, so that these rows have no second
+    look; rows given the outputs, which no store holds, are measured all the same. ``say`` hears
+    the estimated time and the plan, and lets progress be shown.
+
+    Raises ``DescriptionError`` for meaningless numbers.
+    """
+    declared = Declared(alpha, precision, power)
+    if samples is not None and network is None:
+        raise DescriptionError("--samples needs --network: the theorems' own cases have theirs")
+    if engine is None:
+        engine = FASTEST if everything or precision < DELTA else "explicit"
+    if engine not in (*ENGINES, FASTEST):
+        known = ", ".join((*ENGINES, FASTEST))
+        raise DescriptionError(f"unknown engine {engine!r}; known: {known}")
     drawing = "conditional" if engine == FASTEST else engine
-    asked = questions(chosen, network, samples, everything, drawing)
+    asked = questions(theorems, network, samples, everything, drawing)
     if engine == FASTEST:
         asked = [sooner(question, declared, len(asked)) for question in asked]
     outside = {q: reason for q in asked if (reason := violated(q)) is not None}

@@ -84,7 +84,7 @@ def test_the_record_is_long_enough_to_tell():
     """Its errors are below the error that a verdict allows, for most rows by far."""
     ratios = [row.left_error / row.tau for row in RECORDED]
     assert np.median(ratios) < 0.6
-    assert any(not one.kept for one in priors.promises(priors.narrowed(list(RECORDED))))
+    assert any(not one.kept for one in priors.promises(priors.planted(list(RECORDED))))
 
 
 def test_every_row_calibrated_with_its_own_bias_is_on_record():

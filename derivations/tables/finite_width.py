@@ -68,7 +68,9 @@ def theorems() -> list[Theorem]:
 
 def build(request: Request) -> Table:
     """The rows, measured by the conditional engine over a wide range of widths."""
-    rows = evidence.check(theorems(), engine="conditional", stored=request.stored, say=request.say)
+    rows = evidence.check_networks(
+        theorems(), engine="conditional", stored=request.stored, say=request.say
+    )
     rows.sort(key=lambda row: NETWORKS.index(_plain(row.network)))
     table = Table(
         "finite-width",

@@ -14,6 +14,7 @@ import numpy as np
 from derivations.groups import Group
 from derivations.planning import PILOT
 from derivations.questions import Judged, Question
+from derivations.samples import samples_at
 from numerics.ensemble import block_size
 from numerics.environment import Origin, origin
 from numerics.store import describe, read
@@ -130,7 +131,8 @@ class Stored:
 
 
 def _place(group: Group, width: int, name: str) -> Place:
-    return describe(group.network), group.samples, width, group.engine, name
+    samples = samples_at(group.samples, width)
+    return describe(group.network), samples, width, group.engine, name
 
 
 def _places(group: Group) -> list[Place]:
