@@ -58,7 +58,7 @@ def check(
     """Judge theorems against random networks, those on gradient descent against runs of it.
 
     ``ids``: one theorem or several, all by default. Rows on networks come first; what is asked of
-    them is what ``check_networks`` asks.
+    them is what ``check_networks`` asks. Those on runs have tolerances of their own.
 
     Raises ``DescriptionError`` for an unknown theorem or meaningless numbers.
     """
