@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from derivations.approach import Approach
 from derivations.catalogue import ALL, THEOREMS
+from derivations.samples import Samples
 from derivations.theorem import Case, Row, Terms, Theorem
 from numerics.observables import OBSERVABLES
 from theory.architecture import Network
@@ -34,7 +35,7 @@ def claim(
     observable: str,
     prediction: Callable[[Terms], Number],
     *,
-    samples: int = 16,
+    samples: Samples = 16,
     regime: Callable[[Network, int], bool] | None = None,
     unit: Callable[[Terms], Number] | None = None,
     approach: Approach | None = None,
@@ -42,6 +43,7 @@ def claim(
 ) -> Theorem:
     r"""A conjecture: as :math:`M \to \infty` the observable tends to its prediction.
 
+    ``samples``: a number, or ``Proportional(rho)`` for N = M/rho, with an ``approach`` for them.
     ``observable`` is a name of ``numerics.observables``, ``prediction`` a function of
     :class:`~derivations.theorem.Terms`: the kernel K at finite M, the gap v, N, B and all order
     parameters. ``regime(network, samples)`` is true where the claim is meant; elsewhere it is OUT

@@ -290,20 +290,47 @@ def test_noise_counts_the_variance_of_the_inputs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("scheme", "plain", "variance"),
+    [("batchnorm", "mean-subtraction", 1.7), ("layernorm", "none", 2.0), ("rmsnorm", "none", 2.0)],
+)
+def test_a_regularizer_divides_by_a_larger_variance(scheme, plain, variance) -> None:
+    """A normalized first layer is a plain one whose activation sees u/sqrt(variance + eps)."""
+    fields = {"depth": 2, "sigma_w2": 1.7, "sigma_b2": 0.3, "ratios": (0.7, 1)}
+    for eps in (0, 0.4):
+        shrunk = {"expression": f"tanh(x*{(variance + eps) ** -0.5!r} + 0.3)"}
+        net = Network("tanh", hidden={"kind": scheme, "eps": eps, "beta": 0.3}, **fields)
+        like = Network(shrunk, hidden=plain, **fields)
+        found, expected = (right_edge(model(one, 1.3, 200)) for one in (net, like))
+        assert found.value == pytest.approx(expected.value, rel=1e-10)
+        assert constants(net) == pytest.approx(constants(like), rel=1e-10)
+
+
+def test_groups_of_units_have_the_law_of_all_units() -> None:
+    one, other = (
+        Network("gelu", depth=3, sigma_w2=2, sigma_b2=0.1, hidden=scheme)
+        for scheme in (
+            {"kind": "layernorm", "eps": 0.2},
+            {"kind": "groupnorm", "groups": 4, "eps": 0.2},
+        )
+    )
+    assert constants(one) == pytest.approx(constants(other), rel=1e-12)
+
+
+@pytest.mark.parametrize(
     ("net", "problem"),
     [
         (Network("step", depth=2, sigma_w2=1), OutOfRegime),
         (Network("tanh", depth=2, sigma_w2=1, input_overlaps=(1, -0.1)), OutOfRegime),
-        (Network("tanh", depth=2, sigma_w2=1, hidden={"kind": "batchnorm", "eps": 1}), NotCovered),
         (
-            Network("tanh", depth=2, sigma_w2=1, hidden={"kind": "groupnorm", "groups": 2}),
+            Network("tanh", depth=2, sigma_w2=1, hidden={"kind": "batchnorm", "trained": True}),
             NotCovered,
         ),
+        (Network("tanh", depth=2, sigma_w2=1, hidden="batchnorm", batch_size=50), NotCovered),
         (Network("tanh", depth=2, sigma_w2=1, weights="weight-normalization"), NotCovered),
         (Network("tanh", depth=2, sigma_w2=1, parameterization="ntk"), NotCovered),
         (Network({"expression": "tanh(400*x)"}, depth=2, sigma_w2=1), NotConverged),
     ],
-    ids=["jump", "opposite", "eps", "groups", "weight norm", "ntk", "too fast"],
+    ids=["jump", "opposite", "trained", "batches", "weight norm", "ntk", "too fast"],
 )
 def test_what_the_bulk_does_not_cover_is_refused(net: Network, problem: type[Exception]) -> None:
     with pytest.raises(problem):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from derivations.claims import read_claims
 from derivations.cli import main
 from derivations.evidence import check
 from derivations.fisher.bulk_edge import BULK_EDGE, centred, largest_over_mean
@@ -115,7 +117,7 @@ def test_observables_are_those_of_the_eigenvalues():
         (replace(centred(TANH, 2), outputs=2), SQUARE, "one output, C = 1"),
         (replace(centred(TANH, 2), last="none"), SQUARE, "needs mean subtraction"),
         (replace(centred(TANH, 2), batch_size=8), SQUARE, "batch_size"),
-        (centred(TANH, 2, BatchNorm(eps=0.1)), SQUARE, "eps > 0"),
+        (centred(TANH, 2, BatchNorm(trained=True)), SQUARE, "trained scales"),
         (
             Network("abs", depth=3, sigma_w2=1, sigma_b2=0.3, last="mean-subtraction"),
             SQUARE,
@@ -157,3 +159,11 @@ def test_fixed_samples_leave_the_regime_on_the_command_line(tmp_path, capsys):
     rows = rows["rows"] if isinstance(rows, dict) else rows
     assert {row["verdict"] for row in rows} == {"OUT OF REGIME"}
     assert "leave out the number of samples" in rows[0]["reason"]
+
+
+@pytest.mark.slow
+def test_the_documented_conjecture_on_mini_batches_is_refuted():
+    path = Path(__file__).parent.parent / "plans" / "mini_batch_bulk.py"
+    (row,) = check(read_claims(str(path)))
+    assert str(row.verdict) == "REFUTED"
+    assert row.measured < 0.9

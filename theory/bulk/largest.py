@@ -145,5 +145,5 @@ def _has_mean(chain: Model) -> bool:
 
 def _scaled(scheme: object) -> bool:
     return isinstance(scheme, Normalized) and (
-        scheme.random or scheme.gamma != 1 or scheme.beta != 0
+        scheme.random or scheme.gamma != 1 or scheme.beta != 0 or scheme.eps != 0
     )

@@ -108,7 +108,7 @@ def model(network: Network, rho: float, width: int | None = None, *, scale: floa
     The 1/M is that of bias gradients, absent without a width; y_l = 0 where layer l couples the
     samples. ``scale`` is the realised :math:`|W_k^L|^2/\sigma_w^2` of the output weights.
 
-    Raises ``NotCovered`` for a scheme that has no derivation, ``OutOfRegime`` for negative
+    Raises ``NotCovered`` for a network that has no derivation, ``OutOfRegime`` for negative
     covariances or rho <= 0.
     """
     _check(network, rho)
@@ -170,7 +170,10 @@ def model(network: Network, rho: float, width: int | None = None, *, scale: floa
 
 
 def _law(scheme: Scheme, order: OrderParameters, at: int) -> tuple[float, float, float]:
-    """Common and own variance of the normalized pre-activation, and the gain."""
+    r"""Common and own variance of the normalized pre-activation, and the gain.
+
+    The gain is :math:`1/(\sigma^2 + \epsilon)`; a group of units has the variance of all units.
+    """
     q1, gap = float(order.q1[at]), float(order.q_gap[at])
     q2 = _rounded(order.q2[at], q1)
     match scheme.kind:
@@ -178,9 +181,11 @@ def _law(scheme: Scheme, order: OrderParameters, at: int) -> tuple[float, float,
             return q2, gap, 1.0
         case "mean-subtraction":
             return 0.0, gap, 1.0
-        case "batchnorm":
-            return 0.0, 1.0, 1 / gap
-    return q2 / q1, gap / q1, 1 / q1
+    eps = float(scheme.eps) if isinstance(scheme, Normalized) else 0.0
+    if scheme.kind == "batchnorm":
+        return 0.0, gap / (gap + eps), 1 / (gap + eps)
+    total = q1 + eps
+    return q2 / total, gap / total, 1 / total
 
 
 def _rounded(value: float, size: float) -> float:
@@ -196,7 +201,5 @@ def _check(network: Network, rho: float) -> None:
     if network.parameterization != "standard" or network.batch_size is not None:
         raise NotCovered("the bulk in the NTK parameterization, or with batch_size")
     for scheme in network.layers or ():
-        if scheme.kind == "groupnorm":
-            raise NotCovered("the bulk of a network with groupnorm")
-        if isinstance(scheme, Normalized) and (scheme.eps != 0 or scheme.trained):
-            raise NotCovered(f"the bulk with eps > 0 or trained scales in {scheme.kind}")
+        if isinstance(scheme, Normalized) and scheme.trained:
+            raise NotCovered(f"the bulk with trained scales in {scheme.kind}")

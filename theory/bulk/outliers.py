@@ -138,7 +138,10 @@ def _of_one_layer(chain: Model) -> Callable[[Point], float]:
         raise NotCovered(
             "outliers of order 1 of plain hidden layers beyond L = 2, or random shifts"
         )
-    if layer.scheme.over == "units":  # the norm of a sample is divided out
+    if isinstance(layer.scheme, Normalized) and layer.scheme.over == "units":
+        if layer.scheme.eps != 0:
+            raise NotCovered("outliers of order 1 where eps > 0 leaves a part of each norm")
+        # the norm of a sample is divided out
         return lambda point: 1.0
     law, n = layer.octaves()
     hh = n.h2 - n.m**2 - n.b**2 * layer.tau
