@@ -325,7 +325,7 @@ def test_groups_of_units_have_the_law_of_all_units() -> None:
             Network("tanh", depth=2, sigma_w2=1, hidden={"kind": "batchnorm", "trained": True}),
             NotCovered,
         ),
-        (Network("tanh", depth=2, sigma_w2=1, hidden="batchnorm", batch_size=50), NotCovered),
+        (Network("tanh", depth=2, sigma_w2=1, hidden="batchnorm", batch_size=50), OutOfRegime),
         (Network("tanh", depth=2, sigma_w2=1, weights="weight-normalization"), NotCovered),
         (Network("tanh", depth=2, sigma_w2=1, parameterization="ntk"), NotCovered),
         (Network({"expression": "tanh(400*x)"}, depth=2, sigma_w2=1), NotConverged),

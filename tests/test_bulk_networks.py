@@ -67,10 +67,15 @@ def test_three_outputs_have_a_larger_scale_of_weights() -> None:
 
 
 def test_spread_of_the_largest_eigenvalue() -> None:
-    net = network("linear", 2, last=MeanSubtraction())
-    values = np.array(measure(net, 300, 300, seeds=100)["largest_eigenvalue"].values)
-    # three standard errors of a standard deviation; either part alone is 30 % less
-    assert values.std(ddof=1) == pytest.approx(top(net, 300, 300).standard_deviation, rel=0.21)
+    """False alarm 1e-5 where widths of 128 stay within 5 % of the limit, as they were seen to do
+    (1 to 5 %, tanh and linear); an error of 13 % is found with 90 %. Either part alone is 30 %
+    less.
+    """
+    net, n = network("linear", 2, last=MeanSubtraction()), 3000
+    values = np.array(measure(net, 128, 128, seeds=n)["largest_eigenvalue"].values)
+    ratio = values.std(ddof=1) / top(net, 128, 128).standard_deviation
+    # 4.42 standard errors of a standard deviation, of an excess kurtosis below 0.2
+    assert abs(ratio - 1) < 0.05 + 4.42 * np.sqrt((1 + 0.1) / (2 * n))
 
 
 @pytest.mark.slow
