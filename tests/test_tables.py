@@ -394,6 +394,21 @@ def test_table_measured_afresh_is_not_verified_without_measurements(run, small, 
     assert (status, "--remeasure" in err) == (2, True)
 
 
+def test_table_of_a_store_is_not_compared_with_other_networks(run, table_file):
+    status, _, err = run("verify-table", table_file["csv"], "--remeasure")
+    assert (status, "those of a store" in err) == (2, True)
+    status, _, err = run("verify-table", table_file["csv"], "--remeasure", "--store", "x.sqlite")
+    assert (status, "choose one" in err) == (2, True)
+
+
+def test_moved_store_is_named_anew(run, kept, table_file, tmp_path):
+    moved = tmp_path / "elsewhere.sqlite"
+    shutil.copy(kept, moved)
+    kept.unlink()
+    assert run("verify-table", table_file["csv"])[0] == 2
+    assert run("verify-table", table_file["csv"], "--store", moved)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("one", "other", "close"),
     [

@@ -113,7 +113,12 @@ def verify(options: argparse.Namespace) -> int:
         )
     if options.store is not None and options.remeasure:
         raise DescriptionError("--store and --remeasure are both given; choose one")
-    store = None if options.remeasure else options.store or asked.store
+    if options.remeasure and asked.store is not None:
+        raise DescriptionError(
+            f"the measurements of {options.file} are those of a store, {asked.store}, and other "
+            "networks than fresh ones; give --store FILE where it is elsewhere"
+        )
+    store = options.store or asked.store
     if TABLES[asked.name].measured and store is None and not options.remeasure:
         raise DescriptionError(
             f"the measurements of {options.file} were made afresh: give --remeasure to measure "
