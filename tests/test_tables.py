@@ -447,6 +447,25 @@ def test_table_says_which_sweep_makes_missing_measurements(run, tmp_path):
     assert run("table", "normalization", "--store", tmp_path / "no.sqlite")[0] == 2
 
 
+def test_rows_given_the_outputs_are_measured_beside_a_store(monkeypatch):
+    taken, fresh = [], []
+
+    def stored(groups):
+        taken.extend(groups)
+        return {}
+
+    def measure(groups, *_):
+        fresh.extend(groups)
+        raise StopIteration
+
+    monkeypatch.setattr(evidence, "_measure", measure)
+    with pytest.raises(StopIteration):
+        TABLES["learning-rates"].build(Request(stored=stored))
+    assert [group.given_outputs for group in taken] == [False] * 12
+    assert [group.given_outputs for group in fresh] == [True] * len(fresh)
+    assert sum(len(group.questions) for group in taken + fresh) == 30
+
+
 def test_few_networks_are_missing_networks(run, small, tmp_path):
     path = tmp_path / "r.sqlite"
     (group,) = asked(TABLES["normalization"].build)
