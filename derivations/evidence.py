@@ -22,6 +22,7 @@ from derivations.questions import Judged, Question, questions, violated
 from derivations.sharpness.cases import CASES
 from derivations.sharpness.catalogue import SHARPNESS_THEOREMS
 from derivations.theorem import Theorem
+from derivations.verdict_list import Verdicts
 from numerics.engines import ENGINES
 from numerics.ensemble import over_blocks
 from numerics.extrapolation import Extrapolation
@@ -54,7 +55,7 @@ def check(
     power: float = POWER,
     engine: str | None = None,
     say: Say | None = None,
-) -> list[Judged | JudgedRun]:
+) -> Verdicts:
     """Judge theorems against random networks, those on gradient descent against runs of it.
 
     ``ids``: one theorem or several, all by default. Rows on networks come first; what is asked of
@@ -84,7 +85,7 @@ def check(
         for case in CASES[one.id]
         if case.default or everything
     ]
-    return rows + judge_runs(runs, say)
+    return Verdicts(rows + judge_runs(runs, say))
 
 
 def _chosen(

@@ -93,5 +93,25 @@ class Theorem:
     requires: Callable[[Network, int], None]
     prove: Callable[[], Proof]
 
+    def __repr__(self) -> str:
+        return f"<Theorem {self.id}>"
+
+    def __str__(self) -> str:
+        from derivations.proof.statement import statement_in_text
+
+        return statement_in_text(self)
+
+    def _repr_markdown_(self) -> str:
+        """Statement, assumptions and source, as a notebook shows them."""
+        from derivations.proof.statement import statement_in_markdown
+
+        return statement_in_markdown(self)
+
+    def _repr_latex_(self) -> str:
+        """The same in LaTeX."""
+        from derivations.proof.statement import source_in_latex, statement_in_latex
+
+        return statement_in_latex(self, source_in_latex(self))
+
     def row(self, quantity: str) -> Row:
         return next(row for row in self.rows if row.quantity == quantity)

@@ -246,6 +246,12 @@ class Network:
             if (value := getattr(self, name)) != default
         }
 
+    def _repr_latex_(self) -> str:
+        """The description as a notebook shows it."""
+        from theory.display import network_in_latex
+
+        return network_in_latex(self)
+
     def __str__(self) -> str:
         parts = [f"{self.activation} ({short(self.sigma_w2)}, {short(self.sigma_b2)})"]
         parts.append(f"L={self.depth}")

@@ -69,6 +69,30 @@ class Prediction:
     standard_errors: tuple[Number, Number | None] | None = None
     separation: Number | None = None
 
+    def __str__(self) -> str:
+        from theory.display import prediction_rows, text_table
+
+        text = text_table(str(self.network), prediction_rows(self))
+        return text if self.reason is None else f"{text}\n{self.reason}"
+
+    def _repr_html_(self) -> str:
+        """A table, as a notebook shows it."""
+        from theory.display import html_table, prediction_rows
+
+        cells = [(row.words, f"${row.latex}$", row.value) for row in prediction_rows(self)]
+        if self.reason is not None:
+            cells.append(("not derived", "", self.reason))
+        return html_table(str(self.network), ("quantity", "", "prediction"), cells)
+
+    def _repr_latex_(self) -> str:
+        """The same table in LaTeX."""
+        from theory.display import latex_array, prediction_rows, words
+
+        cells = [(words(row.words), row.latex, row.value) for row in prediction_rows(self)]
+        if self.reason is not None:
+            cells.append((words("not derived"), "", words(self.reason)))
+        return latex_array((words("quantity"), "", words("prediction")), cells)
+
     def part(self, name: str) -> Kernel:
         """The kernel of a group of parameters, or of one layer: "weights.2", "features.0".
 

@@ -12,7 +12,8 @@ from derivations.paper.evidence_table import Row, table
 from derivations.paper.glossary import glossary
 from derivations.paper.plain import escaped, in_latex
 from derivations.paper.references import bibliography, cited
-from derivations.proof.printing import lemmas_in_latex, statement_in_latex
+from derivations.proof.printing import lemmas_in_latex
+from derivations.proof.statement import statement_in_latex
 from derivations.sharpness.catalogue import SHARPNESS_THEOREMS
 from derivations.theorem import Theorem
 

@@ -11,6 +11,7 @@ from derivations.proof.latex import letter_for, plain_text, to_latex, to_text
 from derivations.proof.layout import display, itemized
 from derivations.proof.lemma import Lemma, resolved
 from derivations.proof.operations import Known, Result
+from derivations.proof.statement import source_in_latex, statement_in_latex, statement_in_text
 from derivations.theorem import Theorem
 
 Numbers = Mapping[str, int]
@@ -19,8 +20,7 @@ Numbers = Mapping[str, int]
 def proof_in_text(theorem: Theorem, lemmas: tuple[Lemma, ...]) -> str:
     """The proof for the terminal."""
     numbers = _numbers(lemmas)
-    lines = [f"{theorem.id}: {theorem.says}", "", "Assumptions"]
-    lines += [f"  - {plain_text(assumption)}" for assumption in theorem.assumptions]
+    lines = [statement_in_text(theorem)]
     for number, lemma in enumerate(lemmas, start=1):
         lines += ["", f"Lemma {number}. {lemma.name}", f"  {plain_text(lemma.opening)}"]
         lines.append(f"    {_in_text(lemma.definition, numbers)}")
@@ -35,19 +35,7 @@ def proof_in_text(theorem: Theorem, lemmas: tuple[Lemma, ...]) -> str:
 
 def proof_in_latex(theorem: Theorem, lemmas: tuple[Lemma, ...]) -> str:
     """A fragment for a document with amsmath: statement, assumptions, numbered steps."""
-    source = theorem.source.replace("&", r"\&")
-    return statement_in_latex(theorem, source) + lemmas_in_latex(lemmas)
-
-
-def statement_in_latex(theorem: Theorem, source: str) -> str:
-    """Statement, assumptions, and the source as it is to be written."""
-    parts = [
-        rf"\noindent\textbf{{Theorem ({theorem.id}).}} {theorem.statement}",
-        r"\par\medskip\noindent\textbf{Assumptions.}",
-        itemized(f" {assumption}" for assumption in theorem.assumptions),
-        rf"\noindent\textbf{{Source.}} {source}.",
-    ]
-    return "\n".join((*parts, ""))
+    return statement_in_latex(theorem, source_in_latex(theorem)) + lemmas_in_latex(lemmas)
 
 
 def lemmas_in_latex(lemmas: tuple[Lemma, ...]) -> str:
