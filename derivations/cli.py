@@ -27,6 +27,7 @@ from derivations import (
     spectrum_command,
     sweep_command,
 )
+from derivations.report import command as report
 from derivations.tables import command as tables
 
 if TYPE_CHECKING:
@@ -167,6 +168,9 @@ def _parser() -> Parser:
 
     sub = command(figure, "figure", "draw a figure for a paper, its data beside it")
     figure_command.add_arguments(sub)
+
+    sub = command(report.run, "report", "verdicts, tables, figures and proofs on one page")
+    report.add_arguments(sub)
 
     sub = command(list_theorems, "list", "list the theorems")
     sub.add_argument("--json", action="store_true")

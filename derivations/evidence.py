@@ -85,7 +85,8 @@ def check(
         for case in CASES[one.id]
         if case.default or everything
     ]
-    return Verdicts(rows + judge_runs(runs, say))
+    rows += judge_runs(runs, say)
+    return Verdicts(rows)
 
 
 def _chosen(

@@ -26,10 +26,11 @@ def data(asked: Request) -> list[Series]:
     """
     shown: list[Series] = []
     for row in _rows(str(asked.verdicts)):
-        if row["measured"] is None or row["delta"] is None or row["standard_error"] is None:
+        if row["measured"] is None or row["delta"] is None:
             continue
-        deviation = (row["measured"] - 1) / row["delta"]
-        error = row["standard_error"] / row["delta"]
+        expected = 0 if row["predicted"] == 0 else 1  # of a residual, or a ratio
+        deviation = (row["measured"] - expected) / row["delta"]
+        error = (row["standard_error"] or 0.0) / row["delta"]
         label = f"{row['id']}: {row['quantity']}, {row['network']}"
         shown.append(series(label, row["verdict"], MEASURED, [len(shown)], [deviation], [error]))
     if not shown:

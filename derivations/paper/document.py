@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 
-from derivations.catalogue import ALL, THEOREMS
+from derivations.catalogue import ALL
 from derivations.kernels.catalogue import KERNEL_THEOREMS
 from derivations.paper.evidence_table import Row, table
 from derivations.paper.glossary import glossary
@@ -19,7 +19,7 @@ from derivations.theorem import Theorem
 
 PREAMBLE = r"""\documentclass[a4paper,10pt]{article}
 \usepackage[margin=2.4cm]{geometry}
-\usepackage{amsmath,amssymb,booktabs,longtable}
+\usepackage{amsmath,amssymb,booktabs,graphicx,longtable,siunitx}
 \usepackage[hidelinks]{hyperref}
 \allowdisplaybreaks
 \emergencystretch=4em
@@ -31,7 +31,9 @@ PREAMBLE = r"""\documentclass[a4paper,10pt]{article}
 \makeatother
 """
 PARTS = {
-    "Fisher information of wide networks": THEOREMS,
+    "Fisher information of wide networks": tuple(
+        one for one in ALL if one not in (*KERNEL_THEOREMS, *SHARPNESS_THEOREMS)
+    ),
     "Gaussian kernels": KERNEL_THEOREMS,
     "Descent with weight decay on scale-invariant losses": SHARPNESS_THEOREMS,
 }
@@ -46,8 +48,11 @@ def document(
     theorems: Sequence[Theorem],
     rows: Sequence[Row] | None = None,
     say: Callable[[Theorem], None] = lambda theorem: None,
+    front: str = "",
 ) -> str:
     """The LaTeX of a document with these theorems; ``rows`` are the verdicts of a run.
+
+    ``front`` stands before the theorems.
 
     Every proof is verified; ``say`` hears of each theorem before. Raises ``ProofError`` at a step
     that does not follow.
@@ -64,7 +69,7 @@ def document(
             rf"{PREAMBLE}\title{{{title}}}",
             rf"\author{{fisherfield {escaped(version('fisherfield'))}}}",
             "\\date{}\n\\begin{document}\n\\maketitle",
-            f"{TOLD}\n\n{contents}{body}",
+            f"{TOLD}\n\n{contents}{front}{body}",
             r"\section*{Symbols}\addcontentsline{toc}{section}{Symbols}",
             glossary(body),
             bibliography(one.source for one in theorems) + r"\end{document}",

@@ -20,13 +20,15 @@ def has_latex() -> bool:
     return shutil.which("pdflatex") is not None
 
 
-def compiled(latex: str) -> tuple[bytes, str]:
-    """The PDF of a document, and the log of the last pass.
+def compiled(latex: str, beside: Path | None = None) -> tuple[bytes, str]:
+    """The PDF of a document, and the log of the last pass; it may read the files of a folder.
 
     Raises ``DescriptionError`` with the first error of LaTeX where there is one.
     """
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "document.tex")
+        if beside is not None:
+            shutil.copytree(beside, folder, dirs_exist_ok=True)
         source.write_text(latex, encoding="utf-8")
         for _ in range(PASSES):
             log = _pass(source)

@@ -1,0 +1,27 @@
+"""The front of the PDF: tables and figures before the proofs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+
+def front(tables: Iterable[str], captions: Mapping[str, str]) -> str:
+    r"""LaTeX that reads ``tables/NAME.tex`` and ``figures/NAME.pdf``.
+
+    >>> front(["a"], {"b": "C."}).count(r"\input{tables/a}")
+    1
+    """
+    parts = [r"\part{Tables}", *(rf"\input{{tables/{name}}}" for name in tables)]
+    parts += [r"\clearpage", r"\part{Figures}"]
+    parts += [
+        "\n".join(
+            (
+                r"\begin{figure}[htbp]\centering",
+                rf"\includegraphics{{figures/{name}}}",
+                rf"\caption{{{caption}}}\label{{figure:{name}}}",
+                r"\end{figure}",
+            )
+        )
+        for name, caption in captions.items()
+    ]
+    return "\n".join((*parts, r"\clearpage", ""))
