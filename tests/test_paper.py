@@ -17,7 +17,7 @@ from derivations.paper.plain import escaped, in_latex
 from derivations.paper.references import REFERENCES, bibliography, cited
 from derivations.proof import Proof
 from derivations.proof.breaking import broken, width
-from derivations.proof.latex import to_latex
+from derivations.proof.latex import Letter, collected, to_latex
 from derivations.proof.layout import LINE, display
 from theory.errors import DescriptionError
 from theory.symbols import GLOSSARY, K1, K2, N, m1, q11, q12, q22
@@ -138,7 +138,8 @@ def test_what_is_equal_up_to_order_is_said_once():
     letter = sp.Symbol("F")
     assert display([letter], letter) == ""
     assert display([N * K1 + K2], K2 + K1 * N) == ""
-    assert display([letter, N * K1], K1 * N).count("=") == 1
+    assert display([letter, Letter("a b + c")], Letter("c + a b")).count("=") == 1
+    assert display([letter, Letter("a b + c")], Letter("a b - c")).count("=") == 2
 
 
 def test_decimals_that_are_whole_or_halves_are_printed_as_fractions():
@@ -149,7 +150,10 @@ def test_decimals_that_are_whole_or_halves_are_printed_as_fractions():
 
 def test_long_polynomial_is_collected_and_equal():
     powers = [q11**i * q22**j * q12**k for i in range(4) for j in range(4) for k in range(2)]
-    latex = to_latex(sp.Add(*powers))
+    total = sp.Add(*powers)
+    assert collected(total) != total
+    assert sp.expand(collected(total) - total) == 0
+    latex = to_latex(total)
     assert latex.count("q_{12}") == 1
     assert latex.count(r"\left(q_{11} + 1\right)") == 2
 

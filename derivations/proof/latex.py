@@ -19,7 +19,7 @@ ORDER = {symbol: place for place, symbol in enumerate(GLOSSARY)}
 
 def to_latex(expression: sp.Basic) -> str:
     """In the letters of the glossary."""
-    return _Latex().doprint(_collected(_exact(expression)))
+    return _Latex().doprint(collected(_exact(expression)))
 
 
 def to_text(expression: sp.Basic) -> str:
@@ -35,7 +35,7 @@ def _exact(expression: sp.Basic) -> sp.Basic:
 
 
 @lru_cache(maxsize=64)
-def _collected(total: sp.Basic) -> sp.Basic:
+def collected(total: sp.Basic) -> sp.Basic:
     """A sum of very many terms by the powers of the covariance, with factored coefficients."""
     if not (isinstance(total, sp.Add) and len(total.args) > MANY and total.is_polynomial(q12)):
         return total
