@@ -330,7 +330,8 @@ def test_operation_of_a_scheme_acts_on_the_last_axis(kind):
 # What the README promises
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+REFERENCE = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README + REFERENCE, re.MULTILINE | re.DOTALL)
 LINES = [
     line.split("#")[0].strip() for name, block in BLOCKS if not name for line in block.splitlines()
 ]
@@ -391,6 +392,6 @@ def test_claim_of_the_readme_is_refuted_as_it_says(tmp_path, capsys):
     assert f"measured/predicted = {row['measured']:.2f}, and says REFUTED" in README
 
 
-@pytest.mark.parametrize("path", sorted(set(re.findall(r"`([\w/]+/[\w.]*)`", README))))
+@pytest.mark.parametrize("path", sorted(set(re.findall(r"`([\w/]+/[\w.]*)`", README + REFERENCE))))
 def test_path_named_in_the_readme_exists(path):
     assert (ROOT / path).exists()
