@@ -29,7 +29,16 @@ TOKEN = re.compile(
     r"|(?P<special>\\[&%_#$, ]|~|--|``|''|\{|\})|(?P<unknown>\\[a-zA-Z]+|\\.)"
 )
 ONES = re.compile(r"\\mathbf\s*(?:1|\{1\})")  # which it would print as a plain 1
-SPECIAL = {"~": "&nbsp;", "--": "–", "``": "“", "''": "”", "{": "", "}": "", "\\ ": " "}
+SPECIAL = {
+    "~": "&nbsp;",
+    "--": "–",
+    "``": "“",
+    "''": "”",
+    "{": "",
+    "}": "",
+    "\\ ": " ",
+    "\\,": "&thinsp;",
+}
 
 
 def to_html(latex: str) -> str:
@@ -58,7 +67,8 @@ def _formula(match: re.Match[str]) -> Iterator[str]:
         yield f'<div class="display">{mathml(match["display"], True)}</div>'
     else:
         for line in _lines(match["lines"]):
-            yield f'<div class="display">{mathml(line.replace("&", ""), True)}</div>'
+            formula = re.sub(r"(?:\s|\\ |&)*$", "", line).replace("&", "")
+            yield f'<div class="display">{mathml(formula, True)}</div>'
 
 
 def _lines(body: str) -> list[str]:
@@ -102,6 +112,8 @@ def mathml(formula: str, display: bool = False) -> str:
         found = convert(plain, display="block" if display else "inline")
     except Exception as problem:  # its own errors have no common base
         raise DescriptionError(f"cannot show the formula {formula}: {problem!r}") from None
+    if "\\" in found:
+        raise DescriptionError(f"a report does not know every command of the formula {formula}")
     found = found.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
     return found.replace(' display="inline"', "")
 
