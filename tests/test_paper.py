@@ -19,6 +19,9 @@ from derivations.proof import Proof
 from derivations.proof.breaking import broken, width
 from derivations.proof.latex import Letter, collected, to_latex
 from derivations.proof.layout import LINE, display
+from derivations.questions import Judged
+from derivations.verdict_list import Verdicts
+from numerics.verdict import Verdict
 from theory.errors import DescriptionError
 from theory.symbols import GLOSSARY, K1, K2, N, m1, q11, q12, q22
 
@@ -408,3 +411,37 @@ def test_folder_that_is_not_writable_is_refused(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr("os.access", lambda path, mode: False)
     assert main(["derive", "price", "--out", str(tmp_path / "x.tex")]) == 2
     assert "permission denied" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("verdict", "status"), [(Verdict.AGREES, 0), (Verdict.REFUTED, 1)])
+def test_judge_measures_and_ends_with_the_status_of_the_run(
+    verdict, status, unverified, monkeypatch, tmp_path
+):
+    known, asked = theorem("blocks"), []
+    row = Judged("blocks", known.cases[0].network, known.rows[0].quantity, 16, verdict)
+
+    def check(ids, say):
+        asked.extend(ids)
+        return Verdicts([row])
+
+    monkeypatch.setattr("derivations.evidence.check", check)
+    path = tmp_path / "blocks.tex"
+    assert main(["derive", "blocks", "--out", str(path), "--judge"]) == status
+    assert asked == ["blocks"]
+    assert f"& {str(verdict).lower()}" in path.read_text(encoding="utf-8")
+
+
+def test_identity_is_not_judged(unverified, monkeypatch, tmp_path):
+    monkeypatch.setattr("derivations.evidence.check", lambda *_, **__: pytest.fail("measured"))
+    assert main(["derive", "price", "--out", str(tmp_path / "x.tex"), "--judge"]) == 0
+
+
+def test_all_proofs_are_printed(unverified, monkeypatch, capsys):
+    few = (theorem("blocks"), theorem("price"), theorem("zero-residual"))
+    monkeypatch.setattr("derivations.catalogue.ALL", few)
+    assert main(["derive", "--all"]) == 0
+    text = capsys.readouterr().out
+    said = [f"{one.id}: {one.says}" for one in few]
+    assert [line for line in text.splitlines() if line in said] == said
+    assert main(["derive", "--all", "--latex"]) == 0
+    assert capsys.readouterr().out == document(few)
