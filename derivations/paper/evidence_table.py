@@ -92,7 +92,7 @@ def table(one: Theorem, rows: Sequence[Row] | None) -> str:
         (
             "Measured values are extrapolated to infinite width, with their standard error, in "
             f"units of the prediction.{declared}",
-            r"\begin{longtable}{@{}lp{0.42\textwidth}rrrl@{}}",
+            r"\begin{longtable}{@{}lp{0.34\textwidth}rrrl@{}}",
             r"\toprule",
             r"quantity & network & $N$ & predicted & measured & verdict \\",
             r"\midrule",
