@@ -81,7 +81,7 @@ def _lines(body: str) -> list[str]:
 
     lines = re.split(r"\\\\(?:\[[^\]]*\])?", _without_substacks(NESTED.sub(kept, body), inner))
     back = [re.sub("\x01([0-9]+)\x01", lambda m: inner[int(m[1])], line) for line in lines]
-    return [re.sub("\x01([0-9]+)\x01", lambda m: inner[int(m[1])], line).strip() for line in back]
+    return [re.sub("\x01([0-9]+)\x01", lambda m: inner[int(m[1])], line) for line in back]
 
 
 def _without_substacks(text: str, inner: list[str]) -> str:
