@@ -243,9 +243,9 @@ BULK_VARIANCE_THEOREM: Theorem = Theorem(
     statement=r"""In the setting of the theorem bulk-edge let $k_1$ and $k_2$ be mean and variance
 of the nonzero eigenvalues of $F$. As $M \to \infty$
 \begin{gather*}
-  k_2 = \frac1\rho \Big\{ \frac{X_0^2}{\alpha_0} + \sum_{l=1}^{L-1} \frac1{\alpha_l}
+  k_2 = \frac1\rho \Bigl\{ \frac{X_0^2}{\alpha_0} + \sum_{l=1}^{L-1} \frac1{\alpha_l}
         E \bigl[ X_l^2 V^2 + 2 X_l Y_l\, p_2 (hd - mb)^2 \\
-        {} + Y_l^2 \left( (C+2) A_l^2 + 2 C A_l B_l + C B_l^2 \right) \bigr] \Big\}, \\
+        {} + Y_l^2 \left( (C+2) A_l^2 + 2 C A_l B_l + C B_l^2 \right) \bigr] \Bigr\}, \\
   c_2 = \frac{C k_2}{\rho}, \qquad c_1 = \frac{k_2}{k_1},
 \end{gather*}
 with the effective weights $X_l$ of activations and $Y_l$ of backpropagated vectors. A linear

@@ -29,6 +29,7 @@ TOKEN = re.compile(
     r"|(?P<special>\\[&%_#$, ]|~|--|``|''|\{|\})|(?P<unknown>\\[a-zA-Z]+|\\.)"
 )
 ONES = re.compile(r"\\mathbf\s*(?:1|\{1\})")  # which it would print as a plain 1
+BRACES = re.compile(r"\\[bB]igg?[lr]?\s*(\\[{}])")  # which it would print with the backslash
 SPECIAL = {
     "~": "&nbsp;",
     "--": "–",
@@ -109,6 +110,7 @@ def mathml(formula: str, display: bool = False) -> str:
         ) from None
     try:
         plain = ONES.sub("\U0001d7cf ", formula)
+        plain = BRACES.sub(r"\1", plain)
         found = convert(plain, display="block" if display else "inline")
     except Exception as problem:  # its own errors have no common base
         raise DescriptionError(f"cannot show the formula {formula}: {problem!r}") from None
