@@ -894,7 +894,7 @@ def test_theorems_are_listed_with_what_they_say(run, result):
 def test_table_is_printed_or_written_whatever_the_verdict(
     run, monkeypatch, tmp_path, rows, expected
 ):
-    monkeypatch.setattr("derivations.evidence.check", lambda *_, **__: rows)
+    monkeypatch.setattr("derivations.evidence.check_networks", lambda *_, **__: rows)
     status, out, err = run("table", "normalization")
     assert (status, err) == (expected, "")
     assert r"\begin{tabular}" in out

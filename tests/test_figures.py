@@ -21,7 +21,7 @@ from theory.prediction import predict
 pytest.importorskip("matplotlib")
 
 RELU = Network("relu", depth=2, sigma_w2=2, sigma_b2=0.1)
-ROW = {"id": "a", "quantity": "kappa_1", "network": "relu", "delta": 0.02}
+ROW = {"id": "a", "quantity": "kappa_1", "network": "relu", "delta": 0.02, "predicted": 0.7}
 VERDICTS = [
     ROW | {"verdict": "AGREES", "measured": 1.01, "standard_error": 0.002},
     ROW | {"verdict": "REFUTED", "measured": 0.9, "standard_error": 0.004},
@@ -190,7 +190,7 @@ def test_command_writes_vectors_pixels_and_data(tmp_path, capsys):
         (["phase", "--seeds", "3"], "the figure phase does not read --seeds; it reads --network"),
         (["width", "--seeds", "1"], "--seeds must be at least 2, 1 given"),
         (["width", "--widths", "a,b"], "--widths needs whole numbers with commas"),
-        (["width", "--widths", "16,64"], "--widths needs two or more from 32 on"),
+        (["width", "--widths", "16,64"], "--widths needs two or more from 128 on"),
         (["phase", "--out", "/nowhere/at/all"], "it needs a file in a directory"),
         (["phase", "--data", "README.md"], "is not the data of a figure"),
         (["verdicts", "--verdicts", "README.md"], "cannot read verdicts from README.md"),

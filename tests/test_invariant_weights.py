@@ -3,13 +3,12 @@
 from dataclasses import replace
 from itertools import permutations, product
 
-import numpy as np
 import pytest
 
 from derivations.catalogue import theorem
 from derivations.proof import ProofError
 from derivations.sharpness import invariant_weights as record
-from numerics.network import draw_inputs, draw_parameters, forward
+from numerics.invariance import changes, squared_error
 from theory import invariant_weights as rules
 from theory.architecture import (
     Activation,
@@ -40,7 +39,6 @@ LAST = {
     "regularized": BatchNorm(eps=0.1),
 }
 WEIGHTS = ("plain", "weight-normalization", "weight-standardization")
-PARTS = (("row", 1), ("matrix", None), ("layer", None))
 CASES = [
     (hidden, last, activation, bias, weights)
     for hidden, last, activation, bias, weights in product(
@@ -50,39 +48,12 @@ CASES = [
 ]
 
 
-def drawn(network):
-    """The squared error as a function of the weights and biases, and where it is taken."""
-    rng = np.random.default_rng(2)
-    parameters = draw_parameters(network, 12, 1, rng)
-    inputs = draw_inputs(network, 12, 8, 1, rng)
-    targets = rng.standard_normal((1, int(network.outputs), 8))
-
-    def loss(weights, biases):
-        chosen = parameters._replace(weights=tuple(weights), biases=tuple(biases))
-        return float(((forward(network, chosen, inputs) - targets) ** 2).sum())
-
-    return loss, parameters.weights, parameters.biases
-
-
-def change(network, part, layer, row=None, at=None):
-    """The relative change of the squared error when one group of parameters is scaled by 1.7."""
-    loss, weights, biases = at or drawn(network)
-    scaled, shifted = list(weights), list(biases)
-    scaled[layer] = weights[layer].copy()
-    scaled[layer][..., slice(None) if row is None else row] *= 1.7
-    if part == "layer":
-        shifted[layer] = 1.7 * biases[layer]
-    return abs(loss(scaled, shifted) / loss(weights, biases) - 1)
-
-
 def measured(network):
     """What the loss does not see, in the form of ``invariant_weights``."""
-    at, found = drawn(network), []
-    for layer in range(network.depth):
-        changes = {part: change(network, part, layer, row, at) for part, row in PARTS}
-        assert not any(1e-12 < one < 1e-6 for one in changes.values()), (layer, changes)
-        found.append(frozenset(part for part, one in changes.items() if one < 1e-12))
-    return tuple(found)
+    found = changes(network)
+    sizes = [size for layer in found for size in layer.values()]
+    assert not any(1e-12 < one < 1e-6 for one in sizes), found
+    return tuple(frozenset(part for part, one in layer.items() if one < 1e-12) for layer in found)
 
 
 @pytest.mark.parametrize(("hidden", "last", "activation", "bias", "weights"), CASES)
@@ -150,14 +121,14 @@ def test_groups_that_are_invariant_alone_are_so_together():
             "relu", depth=3, sigma_w2=2, sigma_b2=bias, outputs=5, hidden=hidden, last=last
         )
         assert all("matrix" in one for one in invariant_weights(network))
-        loss, weights, biases = drawn(network)
+        loss, weights, biases = squared_error(network)
         scaled = [factor * W for factor, W in zip((1.7, 0.3, 5.0), weights, strict=True)]
         assert loss(scaled, biases) == pytest.approx(loss(weights, biases), rel=1e-12)
 
 
 def test_biases_take_a_power_for_each_layer_below():
     network = Network("relu", depth=3, sigma_w2=2, sigma_b2=0.5, outputs=5, last=LayerNorm())
-    loss, weights, biases = drawn(network)
+    loss, weights, biases = squared_error(network)
     scaled = [1.7 * W for W in weights]
     powers = [1.7**l * b for l, b in enumerate(biases, start=1)]
     alike = [1.7 * b for b in biases]
@@ -214,7 +185,7 @@ def test_scale_passes_plain_layers_up_to_one_that_removes_it():
         ["layer", "matrix", "row"],
         [],
     ]
-    assert change(network, "matrix", 0) < 1e-12
+    assert changes(network)[0]["matrix"] < 1e-12
     curved = replace(network, activation="tanh")
     assert not invariant_weights(curved)[0]
-    assert change(curved, "matrix", 0) > 1e-6
+    assert changes(curved)[0]["matrix"] > 1e-6

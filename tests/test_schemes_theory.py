@@ -720,16 +720,20 @@ def test_what_does_not_exist_is_said(net, samples, error, message):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"hidden": BatchNorm(eps=0.1)},
         {"weights": "weight-normalization"},
         {"parameterization": "ntk"},
-        {"batch_size": 5},
     ],
     ids=lambda fields: next(iter(fields)),
 )
 def test_proportional_regime_names_what_it_does_not_cover(fields):
     net = Network("relu", depth=3, sigma_w2=2, sigma_b2=0.1, **fields)
     with pytest.raises(NotCovered, match="the bulk"):
+        predict(net, 100, 50, regime="proportional")
+
+
+def test_mini_batches_have_no_bulk():
+    net = Network("relu", depth=3, sigma_w2=2, hidden="batchnorm", batch_size=5)
+    with pytest.raises(OutOfRegime, match="the bulk needs statistics over all samples"):
         predict(net, 100, 50, regime="proportional")
 
 

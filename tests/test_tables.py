@@ -222,14 +222,15 @@ def asked(build):
 def small(monkeypatch):
     """Tables of one network of depth 2, in place of their own."""
     tiny = Network("tanh", depth=2, sigma_w2=2, sigma_b2=0.3)
-    known = evidence.check
+    known = evidence.check_networks
     one = theorem("unnormalized")
     case = replace(one.cases[0], network=tiny, samples=4)
 
-    def check(ids=None, *arguments, **options):
-        return known(replace(one, cases=(case,)), *arguments, **options | {"engine": "conditional"})
+    def check(theorems=None, *arguments, **options):
+        own = [replace(one, cases=(case,))]
+        return known(own, *arguments, **options | {"engine": "conditional"})
 
-    monkeypatch.setattr("derivations.evidence.check", check)
+    monkeypatch.setattr("derivations.evidence.check_networks", check)
     return tiny
 
 
@@ -245,7 +246,7 @@ def test_table_from_a_store_is_judged_as_check_judges_the_same_networks(run, kep
     status, out, _ = run("table", "normalization", "--store", kept, "--format", "csv")
     rows = rows_of(out)
     stored = Stored(kept, "plans/normalization.toml")
-    judged = evidence.check(stored=stored)
+    judged = evidence.check_networks(stored=stored)
     assert status == evidence.exit_status(judged)
     assert [row["quantity"] for row in rows] == ["kappa_1", "kappa_2", "uniform_mode"]
     for row, one in zip(rows, judged, strict=True):
@@ -264,7 +265,7 @@ def test_table_from_a_store_is_judged_as_check_judges_the_same_networks(run, kep
 
 
 def test_stored_means_of_a_row_are_those_of_its_networks(kept, small):
-    (row, *_) = evidence.check(stored=Stored(kept, "plan"))
+    (row, *_) = evidence.check_networks(stored=Stored(kept, "plan"))
     rows = [one for one in store.read(kept) if one.quantity == "diagonal" and one.width == 256]
     values = np.array([one.value for one in rows]) / float(predict(small, 256, 4).K.K1)
     at = row.widths.index(256)
@@ -282,7 +283,7 @@ def test_fluctuations_are_fixed_by_the_first_networks_of_a_store(kept, monkeypat
         return settle(group)
 
     monkeypatch.setattr(Group, "settle", seen)
-    (row, *_) = evidence.check(stored=Stored(kept, "plan"))
+    (row, *_) = evidence.check_networks(stored=Stored(kept, "plan"))
     assert row.widths == (64, 256, 1024, 4096)
     assert counts == [(64, 32, 32, 32)]
     assert row.seeds == (64, 64, 64, 64)
@@ -290,10 +291,10 @@ def test_fluctuations_are_fixed_by_the_first_networks_of_a_store(kept, monkeypat
 
 def test_fresh_measurements_and_those_of_a_store_are_the_same_networks(tmp_path, small):
     (group,) = asked(TABLES["normalization"].build)
-    fresh = evidence.check()
+    fresh = evidence.check_networks()
     path = tmp_path / "r.sqlite"
     fill(path, [group], 32)
-    stored = evidence.check(stored=Stored(path, "plan"))
+    stored = evidence.check_networks(stored=Stored(path, "plan"))
     first = [row.value for row in store.read(path) if row.quantity == "uniform"][:5]
     group.measure(64, 0)
     assert first == list(group.values[64, 0]["uniform"][:5])

@@ -67,8 +67,8 @@ def data(asked: Request) -> list[Series]:
     assert asked.network is not None
     assert asked.widths is not None
     assert asked.seeds is not None
-    if min(asked.widths) < 32 or len(asked.widths) < 2:
-        raise DescriptionError(f"--widths needs two or more from 32 on, {asked.widths} given")
+    if min(asked.widths) < 128 or len(asked.widths) < 2:
+        raise DescriptionError(f"--widths needs two or more from 128 on, {asked.widths} given")
     widths = np.array(sorted(asked.widths))
     octaves = np.log2(widths[-1] / widths[0])
     line = np.unique(np.geomspace(widths[0], widths[-1], round(octaves * BETWEEN) + 1).round())
@@ -117,7 +117,7 @@ WIDTH = Picture(
     "does not.",
     Request(
         Network(Activation.named("relu"), depth=3, sigma_w2=2, sigma_b2=0.1),
-        widths=(64, 128, 256, 512, 1024),
+        widths=(128, 256, 512, 1024),
         seeds=12,
     ),
     data,

@@ -44,7 +44,7 @@ def _verdict(row: Mapping[str, Any]) -> tuple[list[str], bool]:
     cells = [
         str(row["id"]),
         str(row["network"]),
-        number("samples", "d"),
+        str(row.get("samples") or ""),
         str(row["quantity"]),
         number("predicted", ".5g"),
         ratio,

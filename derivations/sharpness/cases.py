@@ -22,6 +22,7 @@ from derivations.dynamics import (
 from derivations.edge_means import means
 from derivations.flow_groups import Rates, judge_groups
 from derivations.flow_problems import PROBLEMS
+from derivations.sharpness.placements import invariance
 from numerics import losses
 from theory.sharpness_problems import BatchNormRegression, TwoGroups
 
@@ -118,6 +119,7 @@ def _groups(name: str, etas: Sequence[float], decay_ratio: float, log_rho: float
     return Case(name, {"order": None}, measure, default=False)
 
 
+PLACEMENTS = "every placement"
 MEANS = {"amplitude": 0.005, "hover": 0.01, "loss": 0.01, "norm": 0.01}
 CLOSE = MEANS | {"period": 0.01}
 NETWORKS = ("batchnorm-mlp", "layernorm-mlp", "weightnorm-mlp")
@@ -134,8 +136,8 @@ CASES: Mapping[str, tuple[Case, ...]] = {
             _residual(one, "recursion", 1e-14, partial(_recursion, one))
             for one in ("quadratic", *NORMALIZED)
         ),
-        _residual("batchnorm-regression", "angle", 1e-12, _angle),
     ),
+    "two-cycle": (_residual("batchnorm-regression", "angle", 1e-12, _angle),),
     "sharpness-flow": (
         _order("arc", 0.5),
         _order("quadratic", 0.5),
@@ -149,11 +151,15 @@ CASES: Mapping[str, tuple[Case, ...]] = {
     ),
     "sharpness-solutions": (
         *(_residual(one, "solution", 1e-10, partial(_solution, one)) for one in SOLVED),
-        _residual("batchnorm-regression", "kernel", 1e-11, _kernel),
         _residual(
             "weightnorm-regression", "drift", 1e-12, partial(_drift, "weightnorm-regression")
         ),
     ),
+    "edge-next-order": tuple(
+        _means(one, 2.5e-4, 2.0, {"hover": 0.01, "period": 0.01}) for one in ("arc", "quadratic")
+    ),
+    "regression-minimum-norm": (_residual("batchnorm-regression", "kernel", 1e-11, _kernel),),
+    "invariant-weights": (_residual(PLACEMENTS, "scaled weights", 1e-12, invariance),),
     "sharpness-groups": (
         _groups("two-groups", (0.5, 0.5), 1.0, 0.0),
         _groups("two-groups, own rates", (0.5, 1.5), 0.4, 0.3),
