@@ -258,7 +258,7 @@ $c_2/C = 1 + 4 + \dots + L^2$: 5, 14, 30 for $L = 2, 3, 4$.""",
         "is algebra is checked: the square of a Gram matrix, the chain, the law of the weights.",
     ),
     limit="M -> oo, N = M/rho",
-    source="this project; Gram matrices: Wishart 1928",
+    source="this project; Gram matrices: Wishart, Biometrika 1928",
     rows=(
         Row(
             QUANTITY,

@@ -27,7 +27,7 @@ MARKS = frozenset(
     re.findall(
         r"\\\w+",
         r"""\frac \tfrac \left \right \sqrt \sum \int \exp \log \sin \cos \tan \sinh \tanh \arccos
-    \arcsin \arctan \max \min \infty \partial \nabla \top \quad \qquad \substack \to \ne \ge \le
+    \arcsin \arctan \max \min \infty \partial \nabla \top \quad \qquad \substack \to \ll \ne \ge \le
     \times \cdot \odot \otimes \pm \mid \angle \langle \rangle \dots \ldots \overline \pi
     \biggl \biggr \Bigl \Bigr \bigl \bigr \big \Big""",
     )

@@ -43,10 +43,23 @@ REFERENCES = (
         r"Representations}, 2016.",
     ),
     Reference(
+        "fan2020",
+        "Fan & Wang, NeurIPS 2020",
+        r"Z. Fan and Z. Wang. Spectra of the conjugate kernel and neural tangent kernel for "
+        rf"linear-width neural networks. {NEURIPS}, 2020.",
+    ),
+    Reference(
         "hendrycks2016",
         "Hendrycks & Gimpel, 2016",
         r"D. Hendrycks and K. Gimpel. Gaussian error linear units (GELUs). "
         r"\emph{arXiv:1606.08415}, 2016.",
+    ),
+    Reference(
+        "ioffe2015",
+        "Ioffe & Szegedy, ICML 2015",
+        r"S. Ioffe and C. Szegedy. Batch normalization: accelerating deep network training by "
+        r"reducing internal covariate shift. \emph{International Conference on Machine Learning}, "
+        r"2015.",
     ),
     Reference(
         "jacot2018",
@@ -72,6 +85,12 @@ REFERENCES = (
         "Klambauer et al., NeurIPS 2017",
         r"G. Klambauer, T. Unterthiner, A. Mayr and S. Hochreiter. Self-normalizing neural "
         rf"networks. {NEURIPS}, 2017.",
+    ),
+    Reference(
+        "laarhoven2017",
+        "van Laarhoven, 2017",
+        r"T. van Laarhoven. L2 regularization versus batch and weight normalization. "
+        r"\emph{arXiv:1706.05350}, 2017.",
     ),
     Reference(
         "lecun1991",
@@ -118,6 +137,12 @@ REFERENCES = (
         r"\emph{Statistics \& Probability Letters} 11, 1991.",
     ),
     Reference(
+        "tracy1996",
+        "Tracy & Widom, Commun. Math. Phys. 1996",
+        r"C. A. Tracy and H. Widom. On orthogonal and symplectic matrix ensembles. "
+        r"\emph{Communications in Mathematical Physics} 177, 1996.",
+    ),
+    Reference(
         "wan2021",
         "Wan et al., NeurIPS 2021",
         r"R. Wan, Z. Zhu, X. Zhang and J. Sun. Spherical motion dynamics: learning dynamics of "
@@ -127,6 +152,12 @@ REFERENCES = (
         "williams1996",
         "Williams, NeurIPS 1996",
         rf"C. K. I. Williams. Computing with infinite networks. {NEURIPS}, 1996.",
+    ),
+    Reference(
+        "wishart1928",
+        "Wishart, Biometrika 1928",
+        r"J. Wishart. The generalised product moment distribution in samples from a normal "
+        r"multivariate population. \emph{Biometrika} 20A, 1928.",
     ),
     Reference(
         "yang2019",

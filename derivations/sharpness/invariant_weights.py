@@ -126,8 +126,8 @@ def _biases() -> tuple[Lemma, ...]:
             r"\bar f",
             Result("mean with a bias"),
             (
-                Step(Multiply(sp.S.NegativeOne), -mu - bias, "Subtract it"),
-                Step(Add(with_bias), f[t] - mu, "from the value."),
+                Step(Multiply(sp.S.NegativeOne), -mu - bias, "With the other sign."),
+                Step(Add(with_bias), f[t] - mu, "Take it from the value."),
             ),
         ),
         Lemma(

@@ -128,4 +128,4 @@ def _pair(run: dict[str, Any], name: str, unit: float) -> tuple[Cell, Cell]:
 
 def _small(value: float) -> Cell:
     """A declared product of rates, in LaTeX as a power of ten."""
-    return Cell(f"{value:g}", rf"\num{{{value:.0e}}}")
+    return Cell(f"{value:g}", f"${words.power_of_ten(value)}$")
