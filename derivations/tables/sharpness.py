@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from derivations.tables import words
 from derivations.tables.record import Cell, Column, Kind, Table, measured, predicted, verdict
 from derivations.tables.request import Request
 from numerics.verdict import Verdict
