@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numerics.losses import IMAGINARY, Loss, hessian_product
-from theory.architecture import DescriptionError
+from theory.errors import DescriptionError, NotConverged
 
 RANK = 1e-9
 """Singular values below this part of the largest count as zero."""
@@ -23,6 +23,14 @@ STEPS, DAMPED_STEPS = 60, 2000
 
 DENSE = 2000
 """Parameters up to which a Hessian is formed."""
+
+CIRCLE, RADII = 16, 0.02 * 0.5 ** np.arange(16)
+"""Points on a circle around 0 in the complex plane, and the radii that are tried."""
+
+TAIL = 1e-6
+"""Part of the largest Fourier coefficient on a circle that its upper half may have.
+
+There lies the Taylor term of order 8. That of order 19 is counted as the third: far less."""
 
 
 class Spectrum(NamedTuple):
@@ -149,25 +157,33 @@ class Jets(NamedTuple):
     curvatures: np.ndarray
 
 
-def jets(loss: Loss, zeta: np.ndarray, radius: float = 0.02, points: int = 16) -> Jets:
+def jets(loss: Loss, zeta: np.ndarray) -> Jets:
     r"""The jets at one minimizer (n,), by Cauchy's formula on a circle in the complex angle.
 
-    The gradient along :math:`\cos(s)\zeta + \sin(s) v` is analytic in s: its Taylor coefficients
-    are Fourier coefficients on the circle, with an error of order radius to the ``points``.
+    The gradient along :math:`\cos(s)\zeta + \sin(s) v` is analytic in s near 0: its Taylor
+    coefficients are Fourier coefficients on a circle. The circle shrinks until the upper half of
+    them is small, as it is well inside the nearest singularity.
+
+    ``NotConverged`` where no circle is small enough: the loss is not analytic there.
     """
     values, vectors = spectrum(loss, zeta)
     kept = values > RANK * values[0]
     values, vectors = values[kept], vectors[kept]
-    s = radius * np.exp(2j * np.pi * np.arange(points) / points)
-    way = np.cos(s)[:, None] * zeta + np.sin(s)[:, None] * vectors[0]
-    ahead = np.cos(s)[:, None] * vectors[0] - np.sin(s)[:, None] * zeta
-    slopes = loss.gradient(way)
-
-    def taylor(samples: np.ndarray, order: int) -> np.ndarray:
-        turned = samples * np.exp(-2j * np.pi * order * np.arange(points) / points)[:, None]
-        return turned.mean(axis=0).real / radius**order
-
-    along = (slopes * ahead).sum(axis=-1)[:, None]
-    thirds = 2 * taylor(slopes @ vectors.T, 2)
-    thirds[0] = 2 * taylor(along, 2)[0]
-    return Jets(float(6 * taylor(along, 3)[0]), thirds, values)
+    turns = np.exp(2j * np.pi * np.arange(CIRCLE) / CIRCLE)
+    for radius in RADII:
+        s = radius * turns
+        way = np.cos(s)[:, None] * zeta + np.sin(s)[:, None] * vectors[0]
+        ahead = np.cos(s)[:, None] * vectors[0] - np.sin(s)[:, None] * zeta
+        slopes = loss.gradient(way)
+        along = (slopes * ahead).sum(axis=-1)[:, None]
+        terms = np.fft.fft(np.concatenate([along, slopes @ vectors.T], axis=1), axis=0) / CIRCLE
+        if np.abs(terms[CIRCLE // 2 :]).max() <= TAIL * np.abs(terms).max():
+            break
+    else:
+        raise NotConverged(
+            f"the loss has no Taylor series along its steepest direction on a circle of radius "
+            f"{RADII[-1]:.1g}; start from another minimizer"
+        )
+    thirds = 2 * terms[2, 1:].real / radius**2
+    thirds[0] = 2 * terms[2, 0].real / radius**2
+    return Jets(float(6 * terms[3, 0].real / radius**3), thirds, values)

@@ -19,7 +19,7 @@ from numerics.orders import judge, order, response
 from numerics.weight_decay import check_scale_invariance, descend, scale_defect, walk
 from theory import scale_invariance as exact
 from theory import sharpness_problems as closed
-from theory.architecture import DescriptionError
+from theory.errors import DescriptionError, NotConverged
 from theory.sharpness_flow import centre, flow_speed, slow_period
 
 RNG = np.random.default_rng(0)
@@ -276,6 +276,45 @@ def test_jets_are_derivatives_of_the_loss():
         rows = [along(k * s, h * s, a) * h / (2 * s) for h in (-1, 1) for k in (-1, 0, 1)]
         mixed = np.array(rows) @ [1, -2, 1, 1, -2, 1] / s**2
         assert mixed == pytest.approx(thirds[a], rel=2e-2, abs=2e-2 * np.abs(thirds).max())
+
+
+@pytest.fixture(scope="module")
+def steep():
+    """A minimizer whose loss has a singularity within a complex angle of 0.02: c is -1e5."""
+    return starts_near(PROBLEMS["batchnorm-mlp"].setting({}, 0), 3, seed=0)[1]
+
+
+def test_jets_at_a_steep_minimizer_are_those_of_real_slopes(steep):
+    """Against the polynomial through slopes along the circle, at real angles."""
+    fourth, thirds, _ = minimizers.jets(steep.loss, steep.zeta)
+    vectors = minimizers.spectrum(steep.loss, steep.zeta).vectors[: len(thirds)]
+    s = 1e-3 * np.linspace(-1, 1, 13)[:, None]
+    way = np.cos(s) * steep.zeta + np.sin(s) * vectors[0]
+    slopes = steep.loss.gradient(way)
+    along = (slopes * (np.cos(s) * vectors[0] - np.sin(s) * steep.zeta)).sum(axis=-1)
+    powers = np.linalg.inv(np.vander(s[:, 0] / 1e-3, increasing=True))
+    assert 6 * (powers @ along)[3] / 1e-9 == pytest.approx(fourth, rel=1e-4)
+    expected = 2 * (powers @ slopes @ vectors.T)[2] / 1e-6
+    expected[0] = 2 * (powers @ along)[2] / 1e-6
+    assert thirds == pytest.approx(expected, rel=1e-4, abs=1e-4 * np.abs(expected).max())
+    assert steep.edge(steep.zeta).c < -1e5
+
+
+def test_prepared_start_at_a_steep_minimizer_does_not_oscillate(steep):
+    decay = 5e-7
+    start, period = start_at_edge(steep, 0.5, decay), round(slow_period(decay))
+    run = descend(steep.loss, start, 0.5, decay, period, every=period)
+    x2 = steep.edge(steep.zeta).amplitude2(decay)
+    assert run.amplitude**2 / x2 == pytest.approx(np.ones(period), abs=5e-3)
+
+
+def test_loss_without_a_taylor_series_is_refused():
+    class NotAnalytic(losses.QuadraticForms):
+        def gradient(self, w):
+            return super().gradient(w) + np.conj(w)
+
+    with pytest.raises(NotConverged, match="no Taylor series"):
+        minimizers.jets(NotAnalytic(FORMS[:, :2]), minimizers.unit(np.array([0.3, 0.8, 0.0])))
 
 
 def test_start_beside_a_steep_minimizer_is_reached_by_damped_steps():
