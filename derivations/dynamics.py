@@ -38,6 +38,9 @@ NEARBY = 0.05
 USUAL, SMALL = 5e-4, 0.1
 """Product of rates of a run where nothing else is said, and the abs(c) eps that it stays below."""
 
+STILL = 1e-9
+"""Length below which a flow stands still: a hundred times its tolerance where it is integrated."""
+
 BEND = 1e-3
 """Step along the manifold over which the slope of D is taken, to the fourth order.
 
@@ -159,8 +162,12 @@ def compare(
     expected = flow(tau)
     on = setting.retract(directions(run.pairs))
     raw = minimizers.unit(run.pairs[:, 0]) - expected
-    path = lengths(np.diff(expected, axis=0)).sum(axis=0)
-    return Comparison(tau, lengths(on - expected), lengths(raw), path)
+    return Comparison(tau, lengths(on - expected), lengths(raw), _path(expected))
+
+
+def _path(points: np.ndarray) -> np.ndarray:
+    """Lengths (...) of ways through points (K, ..., n)."""
+    return lengths(np.diff(points, axis=0)).sum(axis=0)
 
 
 def lengths(rows: np.ndarray) -> np.ndarray:
@@ -198,7 +205,7 @@ def judge_order(
     """The order with which runs from several starts on one loss approach the flow over a time.
 
     ``predicted`` is 1 for the prepared start and 1/2 for another ``stretch``; ``flow(start, tau)``
-    replaces the setting's own solution.
+    replaces the setting's own solution. ``OutOfRegime`` for a flow that stands still, or crosses.
     """
     loss = settings[0].loss
     solutions = [_solution(setting, time, flow) for setting in settings]
@@ -206,6 +213,12 @@ def judge_order(
     def together(tau: np.ndarray) -> np.ndarray:
         return np.stack([solution(tau) for solution in solutions], axis=1)
 
+    shortest = float(_path(together(np.linspace(0, time, MARKS + 1))).min())
+    if shortest < STILL:
+        raise OutOfRegime(
+            f"the flow stands still, its length over a time {time:g} is {shortest:.2g}: there is no "
+            "order to judge; fisherfield check sharpness-solutions judges that runs do not drift"
+        )
     worst = []
     for decay in decays:
         starts = [start_at_edge(one, eta, decay, stretch, hover=stretch == 1) for one in settings]

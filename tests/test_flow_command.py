@@ -226,6 +226,16 @@ def test_order_is_not_judged_across_a_crossing(run):
     assert "judge over a shorter time" in err
 
 
+def test_flow_that_stands_still_has_no_order(run):
+    """Of the control, and of the arc so near to its end that it hardly moves."""
+    for problem in ("weightnorm-regression", "arc --param s=1e-10"):
+        status, out, err = run(problem + " --judge --time 0.1")
+        assert status == 3
+        assert "OUT OF REGIME" in out
+        assert "the flow stands still" in err
+        assert "there is no order to judge" in err
+
+
 def test_seeds_are_listed_with_their_verdicts(result):
     found = result("layernorm-mlp --judge --seeds 2 --time 0.2 --weight-decay 4e-3", status=3)
     assert found["verdict"] == "OUT OF REGIME"
