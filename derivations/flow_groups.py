@@ -47,34 +47,32 @@ def start(problem: TwoGroups, state: np.ndarray, rates: Rates) -> np.ndarray:
 
 
 def states(pairs: np.ndarray, rates: Rates) -> np.ndarray:
-    """The states (K, 3) in the middle of pairs of successive weights (K, 2, 5)."""
+    """The states (K, ..., 3) in the middle of pairs of successive weights (K, 2, ..., 5)."""
     A, B = minimizers.unit(pairs[..., :3]).sum(axis=1), minimizers.unit(pairs[..., 3:]).sum(axis=1)
     norms = np.stack([(pairs[..., :3] ** 2).sum(axis=-1), (pairs[..., 3:] ** 2).sum(axis=-1)], -1)
     log_rates = np.log(effective_learning_rate(rates.eta, rates.decay, norms)).mean(axis=1)
     return np.stack(
         [
-            np.arctan2(A[:, 1], A[:, 0]),
-            np.arctan2(B[:, 1], B[:, 0]),
-            log_rates[:, 1] - log_rates[:, 0],
+            np.arctan2(A[..., 1], A[..., 0]),
+            np.arctan2(B[..., 1], B[..., 0]),
+            log_rates[..., 1] - log_rates[..., 0],
         ],
         axis=-1,
     )
 
 
 def run(
-    problem: TwoGroups, state: np.ndarray, rates: Rates, time: float, every: int
+    problem: TwoGroups, starts: Sequence[np.ndarray], rates: Rates, time: float, every: int
 ) -> tuple[Trajectory, np.ndarray, np.ndarray]:
-    """A prepared run, its states (K, 3) at the pairs, and those of the flow."""
+    """Prepared runs side by side, their states (K, starts, 3) at the pairs, those of the flow."""
     loss, decay = losses.TwoGroups(problem.a, problem.b), float(rates.decay[0])
     eta, decays = np.repeat(rates.eta, SIZES), np.repeat(rates.decay, SIZES)
     steps = max(2, int(time / decay))
-    path = descend(loss, start(problem, state, rates), eta, decays, steps, every=every)
-    ratio = float(rates.decay[1] / rates.decay[0])
-    return (
-        path,
-        states(path.pairs, rates),
-        problem.solution(state, decay * (path.kept + 0.5), ratio),
-    )
+    weights = np.array([start(problem, state, rates) for state in starts])
+    path = descend(loss, weights, eta, decays, steps, every=every)
+    ratio, tau = float(rates.decay[1] / rates.decay[0]), decay * (path.kept + 0.5)
+    flow = np.stack([problem.solution(state, tau, ratio) for state in starts], axis=1)
+    return path, states(path.pairs, rates), flow
 
 
 def judge_groups(
@@ -85,13 +83,13 @@ def judge_groups(
     ``rates`` are those of the runs, each a fourth of the ones before in their products.
     """
     decays = [float(one.decay[0]) for one in rates]
-    worst, paths = [], []
+    worst, path = [], 0.0
     for one in rates:
         every = stride(float(one.decay[0]))
-        runs = [run(problem, state, one, time, every) for state in starts]
-        worst.append(max(float(lengths(found - flow).max()) for _, found, flow in runs))
-        paths = [float(lengths(np.diff(flow, axis=0)).sum()) for *_, flow in runs]
-    return judged(decays, worst, min(paths), 1.0, len(starts))
+        _, found, flow = run(problem, starts, one, time, every)
+        worst.append(float(lengths(found - flow).max()))
+        path = float(lengths(np.diff(flow, axis=0)).sum(axis=0).min())
+    return judged(decays, worst, path, 1.0, len(starts))
 
 
 def record(
@@ -100,13 +98,15 @@ def record(
     """The arrays, predictions and measurements of a prepared run; norm and rate are those of A."""
     loss, decay = losses.TwoGroups(problem.a, problem.b), float(rates.decay[0])
     steps = max(2, int(time / decay))
-    path, found, expected = run(problem, state, rates, time, max(1, steps // points))
+    path, *both = run(problem, [state], rates, time, max(1, steps // points))
+    found, expected = (rows[:, 0] for rows in both)
     ratio = float(rates.decay[1] / rates.decay[0])
-    first = path.pairs[:, 0]
+    pairs = path.pairs[:, :, 0]
+    first = pairs[:, 0]
     directions = np.concatenate(
         [minimizers.unit(first[:, :3]), minimizers.unit(first[:, 3:])], axis=1
     )
-    norm2 = (path.pairs[..., :3] ** 2).sum(axis=-1)
+    norm2 = (pairs[..., :3] ** 2).sum(axis=-1)
     rate = effective_learning_rate(float(rates.eta[0]), decay, norm2)
     l_A, l_B = problem.slopes(found[:, 0], found[:, 1])
     sharpness = problem.sharpness(found)
@@ -122,7 +122,7 @@ def record(
         "events": [],
         "tau": plain(decay * path.kept),
         "step": path.kept.tolist(),
-        "loss": plain(path.loss[path.kept]),
+        "loss": plain(path.loss[path.kept, 0]),
         "norm2": plain(norm2[:, 0]),
         "effective_learning_rate": plain(rate[:, 0]),
         "lambda1": plain(sharpness),
