@@ -216,8 +216,8 @@ def judge_order(
     shortest = float(_path(together(np.linspace(0, time, MARKS + 1))).min())
     if shortest < STILL:
         raise OutOfRegime(
-            f"the flow stands still, its length over a time {time:g} is {shortest:.2g}: there is no "
-            "order to judge; fisherfield check sharpness-solutions judges that runs do not drift"
+            f"the flow stands still, its length over a time {time:g} is {shortest:.2g}: there is "
+            "no order; fisherfield check sharpness-solutions judges that runs do not drift"
         )
     worst = []
     for decay in decays:

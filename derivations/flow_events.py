@@ -3,7 +3,7 @@ r"""What happens to a run on its way: it reaches the edge, or it leaves the regi
 Kinds of events: "edge", with :math:`\tilde\eta\lambda_1`; "crossing", of the run, and "crossing of
 the flow", with the second eigenvalue over the first; "underflow" of an oscillation to exactly 0;
 "averages", with :math:`|c|\,\varepsilon` above 0.2; "growth rate", with :math:`|c|\sqrt\varepsilon`
-above 1: then none is predicted.
+above 1: then neither it nor the period is predicted, as the slow oscillation is no longer slow.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numerics.weight_decay import Trajectory
 from theory.sharpness_flow import AVERAGES_BELOW, CROSSING, Edge
 
 GROWTH_BELOW = 1.0
-"""The growth rate is known for abs(c) sqrt(eps) up to this."""
+"""Growth rate and period of the slow oscillation are known for abs(c) sqrt(eps) up to this."""
 
 TWO = "two eigenvalues at the edge"
 
@@ -87,7 +87,7 @@ def silent_second(path: Trajectory, second: np.ndarray, since: float, decay: flo
 
 
 def beyond_theory(edges: Sequence[Edge], step: int, decay: float) -> list[Event]:
-    """Why averages, or a growth rate, are not predicted over these points."""
+    """Why averages, or growth and period, are not predicted over these points."""
     bend = max((abs(edge.c or 0.0) for edge in edges), default=0.0)
     events = []
     if bend * decay > AVERAGES_BELOW:

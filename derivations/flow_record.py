@@ -225,7 +225,8 @@ def _compare(
         return predicted, measured
     last = int(min(run.steps, crossed / run.decay))
     window = whole_periods(edge.step, last, run.decay)
-    predicted["period"] = float(slow_period(run.decay))
+    if "growth rate" not in kinds:
+        predicted["period"] = float(slow_period(run.decay))
     if window is None:
         return predicted, measured
     inside = visited.known & (path.kept >= window.start) & (path.kept < window.stop)

@@ -68,23 +68,23 @@ def test_averages_and_growth_are_not_predicted_where_they_do_not_hold(result):
     bend = abs(setting.edge(setting.zeta).c)
     assert events["averages"]["value"] == pytest.approx(bend * found["eps"], rel=0.02)
     assert events["growth rate"]["value"] == pytest.approx(bend * found["eps"] ** 0.5, rel=0.02)
-    for name in ("x2", "hover", "growth_rate"):
+    for name in ("x2", "hover", "growth_rate", "period"):
         assert found["predicted"][name] is None, name
     assert found["measured"]["x2"] > 0
-    assert found["predicted"]["period"] > 0
 
 
-def test_growth_alone_is_not_predicted_at_smaller_rates(result):
+def test_growth_and_period_alone_are_not_predicted_at_smaller_rates(result):
     found, err = result("batchnorm-regression --weight-decay 2e-4 --time 1 --points 30")
     assert (err, found["regime"]) == ("", "edge of stability")
     assert set(kinds(found)) == {"growth rate"}
     assert kinds(found)["growth rate"]["value"] > 1
-    assert found["predicted"]["growth_rate"] is None
+    assert found["predicted"]["growth_rate"] is found["predicted"]["period"] is None
     assert found["measured"]["x2"] / found["predicted"]["x2"] == pytest.approx(1, abs=0.01)
     assert found["measured"]["hover"] / found["predicted"]["hover"] == pytest.approx(1, abs=0.02)
     found, _ = result("batchnorm-regression --weight-decay 5e-5 --time 0.3 --points 30")
     assert found["events"] == []
     assert found["predicted"]["growth_rate"] == pytest.approx(-63.5, rel=0.02)
+    assert found["predicted"]["period"] == pytest.approx(2 * np.pi / (8 * found["eps"]) ** 0.5)
 
 
 def test_second_oscillation_that_underflows_is_an_event(result):

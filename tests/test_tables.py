@@ -42,6 +42,7 @@ from theory.invariant_weights import invariant_weights
 from theory.pair import Pair
 from theory.phase import phase
 from theory.prediction import predict
+from theory.sharpness_problems import WeightNormRegression
 
 ROOT = Path(__file__).parent.parent
 
@@ -621,16 +622,16 @@ def test_threshold_is_two_over_the_largest_eigenvalue(run, made):
 
 @pytest.fixture
 def short(monkeypatch):
-    """Two problems, the first judged, over a short time."""
-    monkeypatch.setattr(sharpness, "PROBLEMS", (sharpness.PROBLEMS[0], sharpness.PROBLEMS[4]))
+    """An arc, the control and the groups, over a short time."""
+    monkeypatch.setattr(sharpness, "PROBLEMS", (sharpness.PROBLEMS[0], *sharpness.PROBLEMS[3:5]))
     monkeypatch.setattr(sharpness, "OPTIONS", ("--time", "0.5"))
     monkeypatch.setattr(sharpness, "_flow", cache(sharpness._flow))
 
 
 def test_sharpness_has_the_numbers_of_its_runs(run, short):
     rows = rows_of(run("table", "sharpness", "--format", "csv")[1])
-    assert [row["problem"] for row in rows] == ["T1", "T5"]
-    arc = rows[0]
+    assert [row["problem"] for row in rows] == ["T1", "T4", "T5"]
+    arc, control, groups = rows
     eps = 5e-4
     assert float(arc["eps"]) == eps
     assert float(arc["order predicted"]) == 1
@@ -643,10 +644,35 @@ def test_sharpness_has_the_numbers_of_its_runs(run, short):
         )
     # x^2 = 2 eps/(4 + D) with D = (q'/q)^2 of q = cos^2 s + 4 sin^2 s, which is at most 9/4
     assert 2 / (4 + 9 / 4) < float(arc["x2/eps predicted"]) < 2 / 4
-    assert rows[1]["order measured"] == rows[1]["verdict"] == "--"
+    # D = 0: x^2 = eps/2
+    assert (float(control["x2/eps predicted"]), control["verdict"]) == (0.5, "agrees")
+    assert control["order predicted"] == control["order measured"] == "--"
+    assert value(groups["order measured"]) == pytest.approx(1, abs=0.05)
+    assert (groups["verdict"], groups["hover/eps measured"]) == ("agrees", "--")
 
 
-def test_edited_run_of_the_sharpness_table_is_found(run, short, tmp_path):
+def test_sharpness_has_no_period_of_an_oscillation_that_dies(short):
+    """c is -170 there, and eps 5e-4."""
+    found = sharpness.run("batchnorm-regression")
+    assert [cell.plain for cell in sharpness._pair(found, "period", 1.0)] == ["--", "--"]
+    theory, shown = (float(cell.plain) for cell in sharpness._pair(found, "hover", found["eps"]))
+    assert shown == pytest.approx(theory, rel=0.02)
+
+
+def test_control_that_drifts_is_refuted_in_the_sharpness_table(run, short, monkeypatch):
+    monkeypatch.setattr(sharpness, "PROBLEMS", sharpness.PROBLEMS[1:2])
+    still = WeightNormRegression.solution
+    monkeypatch.setattr(
+        WeightNormRegression,
+        "solution",
+        lambda self, start, tau: (1 + 1e-9 * np.max(tau)) * still(self, start, tau),
+    )
+    status, out, _ = run("table", "sharpness", "--format", "csv")
+    assert (status, rows_of(out)[0]["verdict"]) == (1, "refuted")
+
+
+def test_edited_run_of_the_sharpness_table_is_found(run, short, monkeypatch, tmp_path):
+    monkeypatch.setattr(sharpness, "PROBLEMS", sharpness.PROBLEMS[:1])
     path = tmp_path / "table.csv"
     run("table", "sharpness", "--format", "csv", "--out", path)
     text = path.read_text(encoding="utf-8")

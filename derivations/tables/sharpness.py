@@ -31,19 +31,19 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem of ``fisherfield flow``, with its name; ``judged``: it has an order of its own."""
+    """A problem of ``fisherfield flow``, with its name; ``still``: its flow is, so no order."""
 
     id: str
     name: str
-    judged: bool = True
+    still: bool = False
 
 
 PROBLEMS = (
     Problem("T1", "arc"),
     Problem("T2", "quadratic"),
     Problem("T3", "batchnorm-regression"),
-    Problem("T4", "weightnorm-regression", judged=False),
-    Problem("T5", "two-groups", judged=False),
+    Problem("T4", "weightnorm-regression", still=True),
+    Problem("T5", "two-groups"),
     Problem("T6", "batchnorm-mlp"),
 )
 
@@ -54,8 +54,9 @@ def build(request: Request) -> Table:
     for problem in PROBLEMS:
         if request.say is not None:
             request.say(f"gradient descent on {problem.name}")
-        found.append((run(problem.name), order(problem.name) if problem.judged else None))
-    verdicts = {one["verdict"] for _, one in found if one is not None}
+        judge = drift if problem.still else order
+        found.append((run(problem.name), judge(problem.name)))
+    verdicts = {one["verdict"] for _, one in found}
     return Table(
         "sharpness",
         "Gradient descent with weight decay at the edge of stability beside the flow that lowers "
@@ -63,16 +64,20 @@ def build(request: Request) -> Table:
         COLUMNS,
         tuple(_row(problem, *pair) for problem, pair in zip(PROBLEMS, found, strict=True)),
         Cell(
-            "eps: learning rate times weight decay. p: order in eps in which runs from prepared "
-            "starts approach the flow, and its last change. x2: mean squared oscillation, u: mean "
-            "of the effective learning rate times sharpness less 2, T: period of the slow "
-            "oscillation in steps. T4 is a control whose sharpness is constant; T5 has rates "
-            "for each group, and no order is judged.",
-            r"$\varepsilon$: learning rate times weight decay. $p$: order in $\varepsilon$ in "
-            r"which runs from prepared starts approach the flow, and its last change. $x^2$: mean "
-            r"squared oscillation, $u$: mean of $\tilde\eta \lambda_1 - 2$, $T$: period of the "
-            r"slow oscillation in steps. T4 is a control whose sharpness is constant; T5 has "
-            r"rates for each group, and no order is judged.",
+            "eps: learning rate times weight decay, of T5 in its first group. p: order in eps in "
+            "which runs from prepared starts approach the flow, and its last change. x2: mean "
+            "squared oscillation, u: mean of the effective learning rate times sharpness less 2, "
+            "T: period of the slow oscillation in steps. T4 is a control whose sharpness is "
+            "constant: it is judged by whether its runs stay where they start. u and T are not "
+            "compared with several groups, nor T where abs(c) sqrt(eps) is above 1, c the cubic "
+            "coefficient: the oscillation then dies within a period.",
+            r"$\varepsilon$: learning rate times weight decay, of T5 in its first group. $p$: "
+            r"order in $\varepsilon$ in which runs from prepared starts approach the flow, and its last "
+            r"change. $x^2$: mean squared oscillation, $u$: mean of $\tilde\eta \lambda_1 - 2$, "
+            r"$T$: period of the slow oscillation in steps. T4 is a control whose sharpness is "
+            r"constant: it is judged by whether its runs stay where they start. $u$ and $T$ are "
+            r"not compared with several groups, nor $T$ where $|c|\sqrt\varepsilon > 1$, $c$ the "
+            r"cubic coefficient: the oscillation then dies within a period.",
         ),
         size="scriptsize",
         key="afresh",
@@ -91,6 +96,17 @@ def order(name: str) -> dict[str, Any]:
     return row
 
 
+def drift(name: str) -> dict[str, Any]:
+    """The row of ``fisherfield check sharpness-solutions`` on runs whose flow stands still."""
+    from derivations.dynamic_evidence import judge_case
+    from derivations.sharpness.cases import CASES
+
+    id = "sharpness-solutions"
+    case = next(one for one in CASES[id] if one.problem == name and "drift" in one.deltas)
+    (row,) = judge_case(id, case)
+    return row.to_json()
+
+
 def _flow(name: str, *options: str) -> dict[str, Any]:
     import argparse
 
@@ -101,19 +117,16 @@ def _flow(name: str, *options: str) -> dict[str, Any]:
     return flow_command.flow(parser.parse_args([name, *OPTIONS, *options]))[0]
 
 
-def _row(problem: Problem, run: dict[str, Any], row: dict[str, Any] | None) -> tuple[Cell, ...]:
-    shown = (predicted(None), measured(None), Cell("--"))
-    if row is not None:
-        shown = (
-            Cell(f"{row['predicted']:g}"),
-            measured(row["measured"], row["standard_error"]),
-            verdict(Verdict(row["verdict"])),
-        )
+def _row(problem: Problem, run: dict[str, Any], row: dict[str, Any]) -> tuple[Cell, ...]:
+    order = predicted(None), measured(None)
+    if row["quantity"] == "order" and row["measured"] is not None:
+        order = Cell(f"{row['predicted']:g}"), measured(row["measured"], row["standard_error"])
     return (
         Cell(problem.id),
         Cell(problem.name),
         _small(run["eps"]),
-        *shown,
+        *order,
+        verdict(Verdict(row["verdict"])),
         *_pair(run, "x2", run["eps"]),
         *_pair(run, "hover", run["eps"]),
         *_pair(run, "period", 1.0),
@@ -121,10 +134,11 @@ def _row(problem: Problem, run: dict[str, Any], row: dict[str, Any] | None) -> t
 
 
 def _pair(run: dict[str, Any], name: str, unit: float) -> tuple[Cell, Cell]:
-    """What is predicted and measured of a run, in this unit; either may be missing."""
-    found = (run[side][name] for side in ("predicted", "measured"))
-    theory, shown = (None if value is None else value / unit for value in found)
-    return predicted(theory), measured(shown)
+    """What is predicted and measured of a run, in this unit, where theory predicts it."""
+    theory, shown = (run[side][name] for side in ("predicted", "measured"))
+    if theory is None or shown is None:
+        return predicted(None), measured(None)
+    return predicted(theory / unit), measured(shown / unit)
 
 
 def _small(value: float) -> Cell:
