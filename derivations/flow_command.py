@@ -74,9 +74,9 @@ def flow(options: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
     if options.judge and asked.problem.make is not None:
         return _judged(options, asked)
     if asked.problem.make is None:
-        found, reason = _two_groups(options, asked), None
+        found, why = _two_groups(options, asked)
     else:
-        found, reason = _recorded(options, asked)
+        found, why = _recorded(options, asked)
     if options.figure is not None:
         from derivations.figures.descent import draw, of_found
         from derivations.figures.page import rules, save
@@ -85,7 +85,7 @@ def flow(options: argparse.Namespace) -> tuple[dict[str, Any], str | None]:
             figure = draw(of_found(found))
             figure.suptitle(f"{found['problem']}, seed {found['seed']}: {found['regime']}")
             save(figure, options.figure)
-    return found, reason
+    return found, why
 
 
 class Asked(NamedTuple):
@@ -162,7 +162,7 @@ def _described(options: argparse.Namespace, asked: Asked, decays: list[float]) -
 
 def _recorded(options: argparse.Namespace, asked: Asked) -> tuple[dict[str, Any], str | None]:
     from derivations.dynamics import usual_decay
-    from derivations.flow_events import REASONS
+    from derivations.flow_events import reason
     from derivations.flow_record import Run, record
     from numerics.weight_decay import check_scale_invariance
 
@@ -176,13 +176,14 @@ def _recorded(options: argparse.Namespace, asked: Asked) -> tuple[dict[str, Any]
     found = _described(options, asked, decays) | record(
         setting, start, run, asked.problem.coordinate
     )
-    return found, REASONS.get(found["regime"])
+    return found, reason(found)
 
 
-def _two_groups(options: argparse.Namespace, asked: Asked) -> dict[str, Any]:
+def _two_groups(options: argparse.Namespace, asked: Asked) -> tuple[dict[str, Any], str | None]:
     import numpy as np
 
     from derivations.dynamics import USUAL
+    from derivations.flow_events import reason
     from derivations.flow_groups import Rates, record
     from derivations.flow_judge import judge_two_groups
     from derivations.flow_problems import groups_of
@@ -194,9 +195,10 @@ def _two_groups(options: argparse.Namespace, asked: Asked) -> dict[str, Any]:
     described = _described(options, asked, decays)
     etas, both = (np.broadcast_to(one, 2).astype(float) for one in (asked.etas, decays))
     if options.judge:
-        return described | judge_two_groups(asked.given, asked.seed, etas, both, time)
+        return described | judge_two_groups(asked.given, asked.seed, etas, both, time), None
     problem, state = groups_of(asked.problem.parameters(asked.given))
-    return described | record(problem, state, Rates(etas, both), time, asked.points)
+    found = described | record(problem, state, Rates(etas, both), time, asked.points)
+    return found, reason(found)
 
 
 def _judged(options: argparse.Namespace, asked: Asked) -> tuple[dict[str, Any], str | None]:

@@ -8,8 +8,8 @@ above 1: then neither it nor the period is predicted, as the slow oscillation is
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -31,6 +31,15 @@ REASONS = {
     "averages": "|c| eps is above 0.2, so the averages at the edge do not hold; use smaller rates",
 }
 """Regimes outside the theory, the gravest first, and what to do."""
+
+
+def reason(found: Mapping[str, Any]) -> str | None:
+    """Why a record is outside the theory, since when, and what to do; None where it is not."""
+    name = found["regime"]
+    if name not in REASONS:
+        return None
+    since = min(event["tau"] for event in found["events"] if name in event["kind"])
+    return f"from time {since:.4g} on: {REASONS[name]}"
 
 
 class Event(NamedTuple):

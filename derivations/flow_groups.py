@@ -14,12 +14,13 @@ import numpy as np
 
 from derivations.dynamics import JudgedOrder, judged, lengths, stride
 from derivations.edge_means import EDGE
+from derivations.flow_events import beyond_theory, regime
 from derivations.flow_record import plain
 from numerics import losses, minimizers
-from numerics.weight_decay import Trajectory, descend
+from numerics.weight_decay import Trajectory, check_scale_invariance, descend
 from theory.scale_invariance import effective_learning_rate, norm2_at
 from theory.sharpness_flow import slow_period
-from theory.sharpness_problems import TwoGroups
+from theory.sharpness_problems import QuadraticForms, TwoGroups
 
 SIZES = [3, 2]
 
@@ -67,6 +68,7 @@ def run(
     """Prepared runs side by side, their states (K, starts, 3) at the pairs, those of the flow."""
     loss, decay = losses.TwoGroups(problem.a, problem.b), float(rates.decay[0])
     eta, decays = np.repeat(rates.eta, SIZES), np.repeat(rates.decay, SIZES)
+    check_scale_invariance(loss)
     steps = max(2, int(time / decay))
     weights = np.array([start(problem, state, rates) for state in starts])
     path = descend(loss, weights, eta, decays, steps, every=every)
@@ -95,7 +97,10 @@ def judge_groups(
 def record(
     problem: TwoGroups, state: np.ndarray, rates: Rates, time: float, points: int
 ) -> dict[str, Any]:
-    """The arrays, predictions and measurements of a prepared run; norm and rate are those of A."""
+    """The arrays, predictions and measurements of a prepared run; norm and rate are those of A.
+
+    Group A alone is an arc, whose cubic coefficient says where the means hold.
+    """
     loss, decay = losses.TwoGroups(problem.a, problem.b), float(rates.decay[0])
     steps = max(2, int(time / decay))
     path, *both = run(problem, [state], rates, time, max(1, steps // points))
@@ -113,13 +118,19 @@ def record(
     x = np.arcsin(directions[:, 2])
     raw = np.sqrt(((directions - _on_manifold(expected)) ** 2).sum(axis=-1))
     empty: dict[str, Any] = dict.fromkeys(("x2", "hover", "period", "growth_rate", "time_to_edge"))
-    mean = float(np.mean([problem.amplitude2(one, decay) for one in found]))
-    period = float(slow_period(decay)) if ratio == 1 else None
+    arc = QuadraticForms(np.array([[1.0, problem.a]])).edge(np.array([1.0, 0.0, 0.0]))
+    events = beyond_theory([arc], 0, decay)
+    kinds = {event.kind for event in events}
+    mean = period = None
+    if "averages" not in kinds:
+        mean = float(np.mean([problem.amplitude2(one, decay) for one in found]))
+    if ratio == 1 and "growth rate" not in kinds:
+        period = float(slow_period(decay))
     hover = float(np.mean(np.sqrt(rate.prod(axis=1)) * sharpness - EDGE))
     return {
         "steps": steps,
-        "regime": "edge of stability",
-        "events": [],
+        "regime": regime(events, on_edge=True, together=False),
+        "events": [event._asdict() for event in events],
         "tau": plain(decay * path.kept),
         "step": path.kept.tolist(),
         "loss": plain(path.loss[path.kept, 0]),

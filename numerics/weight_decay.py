@@ -126,8 +126,10 @@ def _lengths(rows: np.ndarray) -> np.ndarray:
 def check(loss: Loss, start: np.ndarray, eta: Any, decay: Any, steps: int) -> None:
     """Refuse what gradient descent cannot start from."""
     if start.shape[-1:] != (loss.size,) or not np.isfinite(start).all():
+        broken = np.count_nonzero(~np.isfinite(start))
         raise DescriptionError(
-            f"the start must be {loss.size} finite weights, shape {start.shape} given"
+            f"the start must be {loss.size} finite weights, shape {start.shape} with {broken} "
+            "infinite or NaN given"
         )
     if any(not np.any(start[..., group], axis=-1).all() for group in loss.groups):
         raise DescriptionError(

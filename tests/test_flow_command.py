@@ -334,7 +334,7 @@ def test_start_of_zero_weights_is_refused(run, tmp_path):
         (np.ones(4), "shape (4,) given"),
         (np.ones(3) * 1j, "complex128 of shape (3,) given"),
         (np.array(["a", "b", "c"]), "a start has 3 real weights"),
-        (np.array([1.0, np.nan, 1.0]), "3 finite weights"),
+        (np.array([1.0, np.nan, 1.0]), "3 finite weights, shape (3,) with 1 infinite or NaN"),
     ],
 )
 def test_start_that_is_no_weights_is_refused(run, tmp_path, start, match):

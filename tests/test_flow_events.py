@@ -43,7 +43,7 @@ def numbers(found, name):
 def test_crossing_of_a_network_ends_its_flow_and_keeps_its_run(result):
     found, err = result("layernorm-mlp --points 40 --time 0.3", status=3)
     assert found["regime"] == "crossing"
-    assert "the second eigenvalue reached the first" in err
+    assert "from time 0.1635 on: the second eigenvalue reached the first" in err
     event = kinds(found)["crossing of the flow"]
     assert event["value"] == pytest.approx(1 - 1e-3, rel=1e-6)
     assert event["step"] == round(event["tau"] / found["eps"])
@@ -71,6 +71,19 @@ def test_averages_and_growth_are_not_predicted_where_they_do_not_hold(result):
     for name in ("x2", "hover", "growth_rate", "period"):
         assert found["predicted"][name] is None, name
     assert found["measured"]["x2"] > 0
+
+
+def test_groups_beyond_the_averages_are_reported(result):
+    """The cubic coefficient of an arc is -8: eps of 0.025 is the last."""
+    found, err = result("two-groups --weight-decay 0.06 --time 1", status=3)
+    assert found["regime"] == "averages"
+    assert "from time 0 on" in err
+    assert kinds(found)["averages"]["value"] == pytest.approx(8 * 0.03)
+    assert found["predicted"]["x2"] is found["predicted"]["period"] is None
+    found, _ = result("two-groups --weight-decay 0.04 --time 1")
+    assert set(kinds(found)) == {"growth rate"}
+    assert found["predicted"]["x2"] > 0
+    assert found["predicted"]["period"] is None
 
 
 def test_growth_and_period_alone_are_not_predicted_at_smaller_rates(result):

@@ -72,12 +72,13 @@ def build(request: Request) -> Table:
             "compared with several groups, nor T where abs(c) sqrt(eps) is above 1, c the cubic "
             "coefficient: the oscillation then dies within a period.",
             r"$\varepsilon$: learning rate times weight decay, of T5 in its first group. $p$: "
-            r"order in $\varepsilon$ in which runs from prepared starts approach the flow, and its last "
-            r"change. $x^2$: mean squared oscillation, $u$: mean of $\tilde\eta \lambda_1 - 2$, "
-            r"$T$: period of the slow oscillation in steps. T4 is a control whose sharpness is "
-            r"constant: it is judged by whether its runs stay where they start. $u$ and $T$ are "
-            r"not compared with several groups, nor $T$ where $|c|\sqrt\varepsilon > 1$, $c$ the "
-            r"cubic coefficient: the oscillation then dies within a period.",
+            r"order in $\varepsilon$ in which runs from prepared starts approach the flow, and its "
+            r"last change. $x^2$: mean squared oscillation, $u$: mean of "
+            r"$\tilde\eta \lambda_1 - 2$, $T$: period of the slow oscillation in steps. T4 is a "
+            r"control whose sharpness is constant: it is judged by whether its runs stay where "
+            r"they start. $u$ and $T$ are not compared with several groups, nor $T$ where "
+            r"$|c|\sqrt\varepsilon > 1$, $c$ the cubic coefficient: the oscillation then dies "
+            r"within a period.",
         ),
         size="scriptsize",
         key="afresh",
