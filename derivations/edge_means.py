@@ -25,6 +25,12 @@ SAMPLES = 48
 STRETCH = 1.1
 """The slow oscillation is read off a second run that starts with its amplitude times this."""
 
+NUDGE = 1.001
+"""As the stretch, for the growth: it is that of a small oscillation, up to the square of this."""
+
+GROWTH_BELOW = 1.0
+"""Growth rate and period of the slow oscillation are known for abs(c) sqrt(eps) up to this."""
+
 
 @dataclass(frozen=True)
 class Means:
@@ -47,9 +53,16 @@ def rates_of_pairs(run: Trajectory, eta: float, decay: float) -> np.ndarray:
     return np.sqrt(rates[run.kept] * rates[run.kept + 1])
 
 
-def second_run(setting: Setting, run: Trajectory, eta: float, decay: float, last: int) -> Response:
+def second_run(
+    setting: Setting,
+    run: Trajectory,
+    eta: float,
+    decay: float,
+    last: int,
+    stretch: float = STRETCH,
+) -> Response:
     """Period and growth per step of the slow oscillation, up to a step."""
-    moved = start_at_edge(setting, eta, decay, STRETCH)
+    moved = start_at_edge(setting, eta, decay, stretch)
     steps = len(run.amplitude)
     other = descend(setting.loss, moved, eta, decay, steps, every=steps)
     return response(run.amplitude[:last], other.amplitude[:last])
@@ -72,14 +85,7 @@ def means(setting: Setting, eta: float, decay: float, time: float) -> Means:
     :math:`|w|^2`, "period" that of the slow oscillation, in steps. Raises ``OutOfRegime`` where
     the averages do not hold, or the run is shorter than a slow period or shows no oscillation.
     """
-    run = descend(
-        setting.loss,
-        start_at_edge(setting, eta, decay),
-        eta,
-        decay,
-        int(time / decay),
-        every=stride(decay),
-    )
+    run = _prepared(setting, eta, decay, time)
     window = whole_periods(0, len(run.amplitude), decay)
     if window is None:
         raise OutOfRegime(
@@ -88,8 +94,7 @@ def means(setting: Setting, eta: float, decay: float, time: float) -> Means:
         )
     inside = run.kept >= window.start
     on = setting.retract(directions(run.pairs[inside]))
-    chosen = np.linspace(0, len(on) - 1, min(SAMPLES, len(on))).round().astype(int)
-    edges = [setting.edge(one) for one in on[chosen]]
+    edges = [setting.edge(one) for one in on[_spread(len(on))]]
     for edge in edges:
         edge.check(decay)
     u = rates_of_pairs(run, eta, decay)[inside] * setting.top(on)[0][:, 0] - EDGE
@@ -105,3 +110,39 @@ def means(setting: Setting, eta: float, decay: float, time: float) -> Means:
     }
     predicted = predicted_means(edges, eta, decay) | {"period": float(slow_period(decay))}
     return Means({name: found[name] / one for name, one in predicted.items()}, predicted)
+
+
+def growth(setting: Setting, eta: float, decay: float, time: float) -> Means:
+    r"""Growth of the slow oscillation per unit of time over that of theory, "growth".
+
+    Both between the first and the last extremum of the difference of two prepared runs. Raises
+    ``OutOfRegime`` for :math:`|c|\sqrt\varepsilon` above 1, or where no oscillation is resolved.
+    """
+    run = _prepared(setting, eta, decay, time)
+    slow = second_run(setting, run, eta, decay, len(run.amplitude), NUDGE)
+    if slow.growth is None or slow.span is None:
+        raise OutOfRegime("the slow oscillation was not resolved; use a longer time")
+    between = (run.kept >= slow.span[0]) & (run.kept <= slow.span[1])
+    on = setting.retract(directions(run.pairs[between]))
+    chosen = _spread(len(on))
+    edges = [setting.edge(one) for one in on[chosen]]
+    steep = max(abs(edge.c or 0.0) for edge in edges) * decay**0.5
+    if steep > GROWTH_BELOW:
+        raise OutOfRegime(
+            f"the growth of the slow oscillation needs |c| sqrt(eps) <= {GROWTH_BELOW:g}, but it "
+            f"is {steep:.3g}; use a smaller product of learning rate and weight decay"
+        )
+    steps = run.kept[between][chosen]
+    rates = np.array([edge.growth_rate for edge in edges], float)
+    predicted = float(np.trapezoid(rates, steps) / (steps[-1] - steps[0]))
+    return Means({"growth": slow.growth / decay / predicted}, {"growth": predicted})
+
+
+def _prepared(setting: Setting, eta: float, decay: float, time: float) -> Trajectory:
+    start, steps = start_at_edge(setting, eta, decay), int(time / decay)
+    return descend(setting.loss, start, eta, decay, steps, every=stride(decay))
+
+
+def _spread(count: int) -> np.ndarray:
+    """Some of so many points, evenly spread."""
+    return np.linspace(0, count - 1, min(SAMPLES, count)).round().astype(int)

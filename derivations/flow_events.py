@@ -13,14 +13,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from derivations.edge_means import EDGE
+from derivations.edge_means import EDGE, GROWTH_BELOW
 from derivations.flow_visits import Visited
 from numerics.losses import Loss
 from numerics.weight_decay import Trajectory
 from theory.sharpness_flow import AVERAGES_BELOW, CROSSING, Edge
-
-GROWTH_BELOW = 1.0
-"""Growth rate and period of the slow oscillation are known for abs(c) sqrt(eps) up to this."""
 
 TWO = "two eigenvalues at the edge"
 

@@ -73,10 +73,14 @@ def judge(found: Order, predicted: float, distances: Sequence[float], path: floa
 
 
 class Response(NamedTuple):
-    """Period in steps and growth per step of a slow oscillation, None where it was not resolved."""
+    """Period in steps and growth per step of a slow oscillation, None where it was not resolved.
+
+    ``span``: the steps of the two extrema between which the growth was seen.
+    """
 
     period: float | None
     growth: float | None
+    span: tuple[int, int] | None
 
 
 def response(base: np.ndarray, moved: np.ndarray) -> Response:
@@ -99,9 +103,10 @@ def response(base: np.ndarray, moved: np.ndarray) -> Response:
     lost = np.flatnonzero(heights < RESOLVED * heights[:1])
     count = int(lost[0]) if len(lost) else len(peaks)
     if count < 2:
-        return Response(None, None)
+        return Response(None, None, None)
     at = at[: count + 1]
     crossings = at + difference[at] / (difference[at] - difference[at + 1])
     period = 2 * (crossings[-1] - crossings[0]) / count
-    rise = np.log(heights[count - 1] / heights[0]) / (peaks[count - 1] - peaks[0])
-    return Response(float(period), float(rise))
+    span = int(peaks[0]), int(peaks[count - 1])
+    rise = np.log(heights[count - 1] / heights[0]) / (span[1] - span[0])
+    return Response(float(period), float(rise), span)

@@ -1,6 +1,7 @@
 """``fisherfield check`` of theorems on gradient descent: its rows, and that wrong theory fails."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from derivations import exact_checks
 from derivations.cli import main
 from derivations.dynamic_evidence import Case, Ratio, Residual, judge_case, judged_row
 from derivations.dynamics import JudgedOrder, Setting, ladder
-from derivations.edge_means import means
+from derivations.edge_means import growth, means
 from derivations.evidence import check
 from derivations.flow_groups import Rates, judge_groups
 from derivations.flow_problems import PROBLEMS
@@ -162,6 +163,22 @@ def test_wrong_constant_in_the_flow_is_refuted(monkeypatch, constant):
 
 
 @pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("factor", lambda c, D, Q: 2 * (2 * c + 8 + 3 * D - 2 * Q / (4 + D)) / (4 + D)),
+        ("drift", lambda c, D, Q: (2 * c + 8 + 2 * D - 2 * Q / (4 + D)) / (4 + D)),
+        ("sign", lambda c, D, Q: (2 * c + 8 + 3 * D + 2 * Q / (4 + D)) / (4 + D)),
+        ("bend", lambda c, D, Q: (1.99 * c + 8 + 3 * D - 2 * Q / (4 + D)) / (4 + D)),
+    ],
+)
+def test_wrong_growth_is_refuted(monkeypatch, name, wrong):
+    assert verdicts("edge-next-order", "arc", "growth") == {"growth": "AGREES"}
+    growth_rate = property(lambda self: wrong(self.c, self.D, self.Q))
+    monkeypatch.setattr(sharpness_flow.Edge, "growth_rate", growth_rate)
+    assert verdicts("edge-next-order", "arc", "growth") == {"growth": "REFUTED"}
+
+
+@pytest.mark.parametrize(
     ("name", "quantity"), [("amplitude2", "amplitude"), ("hover", "hover"), ("loss", "loss")]
 )
 def test_factor_of_two_in_a_mean_is_refuted(monkeypatch, name, quantity):
@@ -264,6 +281,31 @@ def test_means_need_a_slow_period_and_their_regime():
         means(one, 0.5, 2.5e-4, 0.025)
     with pytest.raises(OutOfRegime, match="smaller product"):
         means(setting("batchnorm-regression"), 0.5, 2e-3, 1.0)
+
+
+@pytest.mark.parametrize("problem", ["arc", "quadratic", "batchnorm-regression"])
+def test_tolerance_of_the_growth_is_its_next_order(problem):
+    one, at = case("edge-next-order", problem, "growth"), setting(problem)
+    (ratio,) = one.measure().values()
+    assert one.deltas["growth"] == pytest.approx(-at.edge(at.zeta).c * ratio.decay, rel=0.01)
+    assert abs(ratio.value - 1) < one.deltas["growth"]
+
+
+def test_growth_where_the_arc_ends_is_that_of_the_determinant():
+    """A step from the cycle turns a small oscillation by a matrix of determinant cos 4p."""
+    decay, end = 4e-3, replace(setting("arc"), zeta=np.array([1.0, 0.0, 0.0]))
+    found = growth(end, 0.5, decay, 4.0)
+    assert found.predicted["growth"] == pytest.approx(-2)
+    exact = np.log(2 * (1 - decay) ** 2 - 1) / 2 / decay
+    assert found.ratio["growth"] == pytest.approx(exact / -2, abs=1.5e-3)
+    assert exact / -2 - 1 == pytest.approx(3 / 16 * 8 * decay, rel=0.02)
+
+
+def test_growth_outside_its_regime_is_refused():
+    with pytest.raises(OutOfRegime, match=r"needs \|c\| sqrt\(eps\) <= 1"):
+        growth(setting("batchnorm-regression"), 0.5, 1e-4, 0.25)
+    with pytest.raises(OutOfRegime, match="not resolved"):
+        growth(setting("arc"), 0.5, 2.5e-4, 0.02)
 
 
 def test_rows_without_a_closed_form_agree_as_well():

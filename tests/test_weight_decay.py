@@ -447,7 +447,7 @@ def test_slow_oscillation_has_the_period_and_the_growth_of_theory(forms, s):
         descend(setting.loss, start_at_edge(setting, 0.5, DECAY, k), 0.5, DECAY, steps, every=99)
         for k in (1.0, 1.001)
     ]
-    period, growth = response(runs[0].amplitude, runs[1].amplitude)
+    period, growth, _ = response(runs[0].amplitude, runs[1].amplitude)
     assert period / slow_period(DECAY) == pytest.approx(1, abs=0.01)
     tau = np.linspace(0, 0.48, 200)
     rates = [setting.edge(one).growth_rate for one in setting.closed.solution(setting.zeta, tau)]
@@ -461,7 +461,7 @@ def test_slow_period_from_a_start_ten_percent_off():
         descend(setting.loss, start_at_edge(setting, 0.5, DECAY, k), 0.5, DECAY, 4000, every=99)
         for k in (1.0, 1.1)
     ]
-    period, _ = response(runs[0].amplitude, runs[1].amplitude)
+    period, *_ = response(runs[0].amplitude, runs[1].amplitude)
     assert period / slow_period(DECAY) == pytest.approx(1, abs=0.01)
 
 

@@ -19,7 +19,7 @@ from derivations.dynamics import (
     starts_near,
     usual_decay,
 )
-from derivations.edge_means import means
+from derivations.edge_means import growth, means
 from derivations.flow_groups import Rates, judge_groups
 from derivations.flow_problems import PROBLEMS
 from derivations.sharpness.placements import invariance
@@ -105,6 +105,21 @@ def _means(
         return {name: Ratio(found.ratio[name], found.predicted[name], decay) for name in deltas}
 
     return Case(problem, deltas, measure, default)
+
+
+def _growth(problem: str, decay: float, time: float, bend: float, default: bool = True) -> Case:
+    r"""Within :math:`|c|\,\varepsilon`, the next order; ``bend`` is :math:`|c|` at the start.
+
+    Where the arc ends, a step turns the small oscillation by a matrix of determinant
+    :math:`2(1-\varepsilon)^2 - 1`: its growth :math:`-2\varepsilon - 3\varepsilon^2` is off by a
+    part :math:`\tfrac{3}{16}|c|\,\varepsilon`.
+    """
+
+    def measure() -> Mapping[str, Found]:
+        found = growth(_setting(problem), ETA, decay, time)
+        return {"growth": Ratio(found.ratio["growth"], found.predicted["growth"], decay)}
+
+    return Case(problem, {"growth": bend * decay}, measure, default)
 
 
 def _groups(name: str, etas: Sequence[float], decay_ratio: float, log_rho: float) -> Case:
