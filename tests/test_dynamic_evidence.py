@@ -215,7 +215,7 @@ def test_wrong_recursion_is_refuted(monkeypatch, name, wrong):
 
 def test_wrong_angle_of_the_cycle_is_refuted(monkeypatch):
     monkeypatch.setattr(scale_invariance, "two_cycle_angle", lambda decay: np.sqrt(2 * decay))
-    found = verdicts("weight-decay-recursion", "batchnorm-regression", "angle")
+    found = verdicts("two-cycle", "batchnorm-regression", "angle")
     assert found == {"angle": "REFUTED"}
 
 

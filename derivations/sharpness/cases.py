@@ -170,8 +170,13 @@ CASES: Mapping[str, tuple[Case, ...]] = {
             "weightnorm-regression", "drift", 1e-12, partial(_drift, "weightnorm-regression")
         ),
     ),
-    "edge-next-order": tuple(
-        _means(one, 2.5e-4, 2.0, {"hover": 0.01, "period": 0.01}) for one in ("arc", "quadratic")
+    "edge-next-order": (
+        *(
+            _means(one, 2.5e-4, 2.0, {"hover": 0.01, "period": 0.01})
+            for one in ("arc", "quadratic")
+        ),
+        *(_growth(one, 2.5e-4, 2.0, bend=8.0) for one in ("arc", "quadratic")),
+        _growth("batchnorm-regression", 2.5e-5, 0.25, bend=170.0, default=False),
     ),
     "regression-minimum-norm": (_residual("batchnorm-regression", "kernel", 1e-11, _kernel),),
     "invariant-weights": (_residual(PLACEMENTS, "scaled weights", 1e-12, invariance),),
