@@ -65,23 +65,6 @@ def test_constants_and_edge_with_hidden_normalization(case: str) -> None:
     assert [f"{c:.3f}" for c in found] == HIDDEN[case].split()
 
 
-# made without the octave rule for zeta, which moves these by less than 1.5e-4
-UNEQUAL = {  # alpha_0, rho, edge at M = 600
-    ("linear", 2): ((0.25, 1, 14.268), (2, 1, 10.239), (1, 0.5, 7.789), (1, 2, 13.674)),
-    ("linear", 3): ((0.25, 1, 28.429), (2, 1, 17.053), (1, 0.5, 14.886), (1, 2, 23.890)),
-    ("relu", 3): ((0.25, 1, 12.181), (2, 1, 9.464), (1, 0.5, 7.291), (1, 2, 12.608)),
-    ("tanh", 3): ((0.25, 1, 8.560), (2, 1, 6.424), (1, 0.5, 4.848), (1, 2, 8.694)),
-    ("tanh", 4): ((1, 0.5, 5.985), (1, 2, 10.359)),
-}
-
-
-@pytest.mark.parametrize(("name", "depth"), UNEQUAL)
-def test_edges_at_other_sizes(name: str, depth: int) -> None:
-    for inputs, rho, edge in UNEQUAL[name, depth]:
-        net = network(name, depth, ratios=[inputs] + [1] * (depth - 1))
-        assert right_edge(model(net, rho, 600)).value == pytest.approx(edge, rel=1.5e-4)
-
-
 BN, MS, LN, RMS = "batchnorm", "mean-subtraction", "layernorm", "rmsnorm"
 SHIFTED = {"expression": "tanh(x + 0.7)"}
 PLACEMENTS = [  # activation, sigma_w2, sigma_b2, layers, ratios, rho, M, edge
