@@ -261,7 +261,9 @@ def test_curvature_at_the_edge_is_that_of_the_branch() -> None:
     h = 1e-3 * edge.g
     low, middle, high = (float(system.at(edge.g * 0.9 + k * h, unknowns).value) for k in (-1, 0, 1))
     point = system.at(edge.g * 0.9, unknowns)
-    assert system.curvature(point) == pytest.approx((low - 2 * middle + high) / h**2, rel=1e-4)
+    assert system.bend(np.append(point.unknowns, point.g), -1) == pytest.approx(
+        (low - 2 * middle + high) / h**2, rel=1e-4
+    )
 
 
 def test_noise_counts_the_variance_of_the_inputs() -> None:

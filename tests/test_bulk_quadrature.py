@@ -15,7 +15,7 @@ import theory.bulk.model
 import theory.bulk.system
 from theory.architecture import Network
 from theory.bulk import right_edge
-from theory.bulk.edge import _move, _start
+from theory.bulk.edge import _move, first_point
 from theory.bulk.model import Model, model
 from theory.bulk.moments import second_cumulant
 from theory.bulk.system import System
@@ -64,7 +64,7 @@ def one_a_unit_of_each_sign(width: int) -> tuple[np.ndarray, np.ndarray]:
 def end_of_branch(system: System) -> float:
     """The least value on the physical branch, also where it ends at a pole of a rare node."""
     full = step = 0.04 / np.sqrt(second_cumulant(system.chain))
-    point = _start(system, step)
+    point = first_point(system, step)
     while step > 1e-9 * full:
         found = _move(system, point, point.g - step)
         if found is None or found.slope <= 0:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from theory.bulk.edge import edge_of, follow
+from theory.bulk.edge import first_point, right_edge
 from theory.bulk.model import Model
 from theory.bulk.system import Point, System
 from theory.errors import DescriptionError, NotConverged
@@ -13,6 +13,7 @@ SMOOTHING = 3e-4
 LEAVES = 1.3
 FIRST, SHORTEST = 0.02, 1e-9
 GROWTH, FAR = 1.6, 0.5
+ROUNDING = 1e-13
 
 
 def density(chain: Model, values: np.ndarray, smoothing: float = SMOOTHING) -> np.ndarray:
@@ -23,7 +24,8 @@ def density(chain: Model, values: np.ndarray, smoothing: float = SMOOTHING) -> n
 
     which blurs the law by a Cauchy kernel of width eta. The solution is continued from beyond the
     right edge, where it is real, down to each value, by steps that shorten where they change it
-    much. Raises ``NotConverged`` where it is lost or leaves the upper half plane.
+    much. On the physical branch g and the resolvents E_l, F_l are in the upper half plane, the
+    weights X_l, Y_l in the lower. Raises ``NotConverged`` where it is lost.
 
     >>> from theory.architecture import Network
     >>> from theory.bulk.model import model
@@ -37,11 +39,12 @@ def density(chain: Model, values: np.ndarray, smoothing: float = SMOOTHING) -> n
             f"a density needs finite values and 0 < smoothing < 1, smoothing = {smoothing} given"
         )
     system = System(chain)
-    edge, at_edge = edge_of(system)
+    edge = right_edge(chain)
     eta = smoothing * edge.value
     start = LEAVES * max(edge.value, float(values.max(initial=0)))
-    point = _climb(system, at_edge, start)
-    point = system.near(complex(start, eta), point.unknowns, point.g)
+    # lambda(-1/start) is larger than start
+    point = first_point(system, 1 / start)
+    point = system.near(complex(point.value, eta), point.unknowns, point.g)
     found = np.empty(values.shape)
     order = np.argsort(values.ravel())[::-1]
     step = FIRST * edge.value
@@ -50,15 +53,6 @@ def density(chain: Model, values: np.ndarray, smoothing: float = SMOOTHING) -> n
         point, step = _walk(system, point, goal, step)
         found.flat[at] = point.g.imag / np.pi
     return found
-
-
-def _climb(system: System, at_edge: Point, value: float) -> Point:
-    """The real solution at a value beyond the edge, from that at the edge."""
-    point, goal = at_edge, at_edge.g
-    while point.value < value:
-        goal = goal * (1 - FIRST)
-        point = follow(system, point, goal)
-    return system.near(value, point.unknowns, point.g)
 
 
 def _walk(system: System, point: Point, goal: complex, step: float) -> tuple[Point, float]:
@@ -77,7 +71,7 @@ def _walk(system: System, point: Point, goal: complex, step: float) -> tuple[Poi
                 found = system.near(target, unknowns, point.g + move)
             except (NotConverged, np.linalg.LinAlgError):
                 found = None
-        if found is not None and found.g.imag > 0 and abs(found.g - point.g) < FAR * abs(point.g):
+        if found is not None and _physical(found) and abs(found.g - point.g) < FAR * abs(point.g):
             point = found._replace(value=target)
             step *= GROWTH
             continue
@@ -85,3 +79,9 @@ def _walk(system: System, point: Point, goal: complex, step: float) -> tuple[Poi
         if step < SHORTEST * abs(goal):
             raise system.failure(point.g, change)
     return point, step
+
+
+def _physical(point: Point) -> bool:
+    rounding = ROUNDING * np.abs(point.unknowns)
+    signs = np.where(np.arange(rounding.size) % 2, 1, -1)
+    return bool(point.g.imag > 0 and np.all(signs * point.unknowns.imag >= -rounding))

@@ -13,7 +13,9 @@ from theory.errors import NotConverged
 
 STEP = 0.04
 SHORTEST = 1e-6
+LONGEST, LEAST, GROWTH = 0.2, 1e-8, 1.5
 ROOT, HALVINGS = 60, 20
+ROUNDING = 1e-9
 
 
 class Edge(NamedTuple):
@@ -27,42 +29,83 @@ class Edge(NamedTuple):
 def right_edge(chain: Model) -> Edge:
     r"""The first minimum of :math:`\lambda(g)` as g falls from 0.
 
-    The branch is followed from g = 0 in steps of :math:`0.04/\sqrt{\kappa_2}`, halved where it is
-    lost: every determinant stays positive on it. The zero of :math:`\lambda'` is then found by
-    Newton's method inside its bracket. Raises ``NotConverged``, never another branch's minimum.
+    The branch is followed from g = 0 by steps in whichever of the unknowns and g changes most,
+    relatively, halved where it is lost: every determinant stays positive on it. In g itself it may
+    turn back just behind the edge, where a few units of large weight hold it. The zero of
+    :math:`d\lambda` is then found by Newton's method inside its bracket. Raises ``NotConverged``,
+    never another branch's minimum.
     """
     return edge_of(System(chain))[0]
 
 
 def edge_of(system: System) -> tuple[Edge, Point]:
     """The edge and the solution there."""
-    full = step = STEP / np.sqrt(second_cumulant(system.chain))
-    inside, beyond = _start(system, step), None
-    while beyond is None:
-        found = _move(system, inside, inside.g - step)
-        if found is None:
-            step /= 2
-            if step < SHORTEST * full:
-                raise system.failure(inside.g - step, inside.slope * inside.g**2)
-        elif found.slope > 0:
-            inside = found
-        else:
-            beyond = found
-    point, low, high = inside, float(beyond.g), float(inside.g)
+    point = first_point(system, STEP / np.sqrt(second_cumulant(system.chain)))
+    state = np.append(point.unknowns, point.g)
+    # outside the bulk lambda, g and the resolvents fall together, and the weights grow
+    signs = np.where(np.arange(state.size) % 2, -1.0, 1.0)
+    signs[-1] = -1
+    direction, length = -np.append(point.tangent, 1), LONGEST
+    while True:
+        sizes = system.sizes(state)
+        held = int(np.argmax(np.abs(direction) / sizes))
+        tangent = system.along(state, held)[0]
+        forward = signs[held]
+        direction = tangent * forward * sizes[held]
+        found = _hold(system, state + length * direction, held)
+        if found is not None:
+            tangent, _, slope = system.along(found, held)
+            grown = tangent * forward * signs * sizes[held] / sizes
+            if np.max(np.abs(found - state) / sizes) < 2 * length and np.min(grown) > -ROUNDING:
+                if forward * slope > 0:
+                    return _bottom(system, state, found, held)
+                state, length = found, min(GROWTH * length, LONGEST)
+                continue
+        length /= 2
+        if length < LEAST:
+            raise system.failure(state[-1], length)
+
+
+def _bottom(system: System, state: np.ndarray, beyond: np.ndarray, held: int) -> tuple[Edge, Point]:
+    """The least lambda between two solutions, both functions of what is held."""
+    inside, outside = state[held], beyond[held]
     for _ in range(ROOT):
-        curvature = system.curvature(point)
-        g = point.g - point.slope / curvature
-        if not low < g < high:
-            g = (low + high) / 2
-        found = follow(system, point, g)
-        if abs(found.g - point.g) < 1e-9 * abs(g):
-            return Edge(float(found.value), float(g), system.curvature(found)), found
-        point = found
-        low, high = (low, g) if found.slope > 0 else (g, high)
-    raise system.failure(point.g, abs(point.slope) * point.g**2)
+        tangent, _, slope = system.along(state, held)
+        if (outside - inside) * slope > 0:
+            outside = state[held]
+        else:
+            inside = state[held]
+        move = -slope / system.bend(state, held)
+        if not min(inside, outside) < state[held] + move < max(inside, outside):
+            move = (inside + outside) / 2 - state[held]
+        found = None
+        for _ in range(HALVINGS):
+            found = _hold(system, state + move * tangent, held)
+            if found is not None:
+                break
+            move /= 2
+        if found is None:
+            break
+        state = found
+        if abs(move) < 1e-9 * abs(state[held]):
+            tangent, value, _ = system.along(state, held)
+            curvature = system.bend(state, held) / tangent[-1] ** 2
+            edge = Edge(float(value), float(state[-1]), float(curvature))
+            return edge, system.at(edge.g, state[:-1])
+    raise system.failure(state[-1], abs(inside - outside) / abs(inside))
 
 
-def _start(system: System, step: float) -> Point:
+def _hold(system: System, state: np.ndarray, held: int) -> np.ndarray | None:
+    """The solution with one number held, on the physical branch; None where it is lost."""
+    try:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            found = system.hold(state, held)
+    except (NotConverged, np.linalg.LinAlgError):
+        return None
+    return found if found[-1] < 0 else None
+
+
+def first_point(system: System, step: float) -> Point:
     """The branch that comes from g = 0, where nothing fluctuates."""
     for _ in range(HALVINGS):
         try:

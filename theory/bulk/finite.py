@@ -7,10 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from theory.architecture import Network, OutOfRegime
-from theory.bulk.edge import edge_of
+from theory.bulk.edge import right_edge
 from theory.bulk.model import model
 from theory.bulk.orthogonal import largest_of_orthogonal
-from theory.bulk.system import System
 from theory.mathematics import Number
 
 TRACY_WIDOM_MEAN, TRACY_WIDOM_DEVIATION = -1.2065335745820, 1.2679831
@@ -65,10 +64,9 @@ def top(network: Network, width: int, samples: int, scale: float | None = None) 
     units = np.sqrt(network.widths(width)[-2])
     w = 1 + spread.mean / units if scale is None else scale
     chain = model(network, width / samples, width, scale=w)
-    edge, point = edge_of(System(chain))
-    moved = System(model(network, width / samples, width, scale=w + MOVE))
-    # at the edge lambda'(g) = 0, so that g may stay
-    rate = (float(moved.at(edge.g, point.unknowns).value) - edge.value) / MOVE
+    edge = right_edge(chain)
+    moved = right_edge(model(network, width / samples, width, scale=w + MOVE))
+    rate = (moved.value - edge.value) / MOVE
     s = float((samples * np.sqrt(2 / edge.curvature)) ** (-2 / 3))
     weights = 0.0 if scale is not None else rate * spread.deviation / float(units)
     return Top(

@@ -121,21 +121,43 @@ class System:
         Raises ``NotConverged`` with the last residual and the least determinant, also where a
         solution at real g has a negative one: it belongs to another branch.
         """
-        state = np.append(unknowns, g)
-        change = np.inf
+        return self._point(self.hold(np.append(unknowns, g), -1))
+
+    def hold(self, state: np.ndarray, held: int) -> np.ndarray:
+        """Solve for all but one of the unknowns and g, from a start near the solution.
+
+        Raises ``NotConverged`` like ``at``, which holds g.
+        """
+        state, change = state.copy(), np.inf
+        free = np.delete(np.arange(state.size), held)
         for _ in range(ITERATIONS):
             gradient, hessian = self.derivatives(state)
-            step = np.linalg.solve(hessian[:-1, :-1], gradient[:-1])
-            last, change = change, float(np.max(np.abs(step) / self._sizes(state)[: step.size]))
-            state[:-1] -= step
+            step = np.linalg.solve(hessian[:-1, free], gradient[:-1])
+            last, change = change, float(np.max(np.abs(step) / self.sizes(state)[free]))
+            state[free] -= step
             if not np.isfinite(change):
                 break
             if change < CONVERGED or (change < 1e-9 and change >= last):
-                point = self._point(state)
+                self.derivatives(state)
                 if self.least <= 0 and not np.iscomplexobj(state):
                     break
-                return point
-        raise self.failure(g, change)
+                return state
+        raise self.failure(state[-1], change)
+
+    def along(self, state: np.ndarray, held: int) -> tuple[np.ndarray, Number, Number]:
+        """At a solution: the derivatives of all by that one, lambda and its derivative by it."""
+        gradient, hessian = self.derivatives(state)
+        free = np.delete(np.arange(state.size), held)
+        tangent = np.ones_like(state)
+        tangent[free] = -np.linalg.solve(hessian[:-1, free], hessian[:-1, held])
+        slope = self.chain.rho * (hessian[-1] @ tangent) + tangent[-1] / state[-1] ** 2
+        return tangent, self._value(state, gradient), slope
+
+    def bend(self, state: np.ndarray, held: int) -> float:
+        """The second derivative of lambda by one of the unknowns or g, by a complex step."""
+        h = COMPLEX_STEP * abs(state[held])
+        moved = state + 1j * h * self.along(state, held)[0]
+        return float(self.along(moved, held)[2].imag / h)
 
     def near(self, value: Number, unknowns: np.ndarray, g: Number) -> Point:
         """Solve for g too, at this value of lambda (in the upper half plane, or real)."""
@@ -148,7 +170,7 @@ class System:
             hessian[-1] *= self.chain.rho
             hessian[-1, -1] += 1 / state[-1] ** 2
             step = np.linalg.solve(hessian, gradient)
-            last, change = change, float(np.max(np.abs(step) / self._sizes(state)[: step.size]))
+            last, change = change, float(np.max(np.abs(step) / self.sizes(state)[: step.size]))
             state -= step
             if not np.isfinite(change) or change > 1e3:
                 break
@@ -162,13 +184,7 @@ class System:
             f"last residual {residual:.1e}, least determinant {self.least:.2g}"
         )
 
-    def curvature(self, point: Point) -> float:
-        """lambda''(g) at a real solution, by a complex step."""
-        h = COMPLEX_STEP * abs(point.g)
-        moved = point.unknowns + 1j * h * point.tangent
-        return float(self._point(np.append(moved, point.g + 1j * h)).slope.imag / h)
-
-    def _sizes(self, state: np.ndarray) -> np.ndarray:
+    def sizes(self, state: np.ndarray) -> np.ndarray:
         """A resolvent's size is that of 1/X where it is small."""
         sizes = np.abs(state)
         sizes[1:-1:2] = np.maximum(sizes[1:-1:2], np.abs(state[-1]) * 1e-3)
@@ -178,11 +194,8 @@ class System:
         return self.chain.r + self.chain.rho * gradient[-1] - 1 / state[-1]
 
     def _point(self, state: np.ndarray) -> Point:
-        gradient, hessian = self.derivatives(state)
-        tangent = -np.linalg.solve(hessian[:-1, :-1], hessian[:-1, -1])
-        along = hessian[-1, -1] + hessian[-1, :-1] @ tangent
-        slope = self.chain.rho * along + 1 / state[-1] ** 2
-        return Point(state[-1], state[:-1], tangent, self._value(state, gradient), slope)
+        tangent, value, slope = self.along(state, -1)
+        return Point(state[-1], state[:-1], tangent[:-1], value, slope)
 
 
 def _nodes(layer: Hidden, C: int, backward: bool) -> Nodes:
