@@ -2,6 +2,12 @@ r"""``fisherfield spectrum``: the density of the bulk beside the eigenvalues of 
 
 The law is compared network by network: the scale of its output weights and its trace, which
 fluctuate by more than the shape, are those of the same network, and its exact zeros are left out.
+
+What stays at a finite width is mostly the scatter of the samples' norms, which smears the steep
+lower edge of the law from L = 3 on. At M = N = 600, L = 3 the Kolmogorov distance of six networks
+of ReLU and tanh was 0.046 to 0.074 (0.037 for tanh at M = 1200); with the realised norms divided
+out of rows and columns, 0.014 to 0.047, their mean 0.025. A law smoothed ten times as much,
+:math:`\eta = 3 \cdot 10^{-3}` of the edge, hides the smear: 0.020 to 0.051 for four of them.
 """
 
 from __future__ import annotations

@@ -98,17 +98,9 @@ def test_wide_networks_within_two_percent(name: str, depth: int, samples: int) -
     assert abs(values.mean() / expected - 1) < 0.02 + 2 * error / expected
 
 
-@pytest.mark.parametrize(("name", "depth"), [("relu", 2), ("tanh", 2), ("tanh", 3), ("linear", 3)])
-def test_density_of_one_network(name: str, depth: int) -> None:
-    """Kolmogorov distance, the realised scale of the output weights and the trace divided out."""
-    M = N = 600
-    net = network(name, depth, last=MeanSubtraction())
-    rng = np.random.default_rng(5)
-    parameters = draw_parameters(net, M, 1, rng)
-    F = dual_gram(net, parameters, draw_inputs(net, M, N, 1, rng))[0] / N
+def distances(F: np.ndarray, chain: Model) -> np.ndarray:
+    """Of the distribution of eigenvalues, one zero and the trace divided out, from the law."""
     values = np.linalg.eigvalsh(F)[1:]  # centring leaves one zero
-    scale = float((parameters.weights[-1] ** 2).sum() / float(net.sigma_w2))
-    chain = model(net, M / N, M, scale=scale)
     edge = right_edge(chain).value
     side = np.geomspace(1e-5, 0.02, 40) * edge
     grid = np.concatenate(
@@ -120,15 +112,39 @@ def test_density_of_one_network(name: str, depth: int) -> None:
         ]
     )
     law = density(chain, grid)
-    steps = np.diff(grid) * (law[1:] + law[:-1]) / 2
-    cumulative = np.concatenate([[0], np.cumsum(steps)])
-    values = values * chain.trace / values.mean()
-    expected = np.interp(np.sort(values), grid, cumulative / cumulative[-1])
-    steps = np.arange(N) / (N - 1)
-    distance = np.maximum(steps[1:] - expected, expected - steps[:-1])
-    assert distance[N // 2 :].max() < 0.02
-    # noise of two layers smears the steep lower edge of the law
-    assert distance.max() < (0.035 if depth == 2 or name == "linear" else 0.08)
+    cumulative = np.concatenate([[0], np.cumsum(np.diff(grid) * (law[1:] + law[:-1]) / 2)])
+    expected = np.interp(values * chain.trace / values.mean(), grid, cumulative / cumulative[-1])
+    steps = np.arange(len(F)) / len(values)
+    return np.maximum(steps[1:] - expected, expected - steps[:-1])
+
+
+@pytest.mark.parametrize(
+    ("name", "depth"), [("relu", 2), ("tanh", 2), ("relu", 3), ("tanh", 3), ("linear", 3)]
+)
+def test_density_of_one_network(name: str, depth: int) -> None:
+    """Kolmogorov distance, the realised scale of the output weights and the trace divided out.
+
+    With two hidden layers the realised norms of the samples, which scatter by 8 to 10 % at this
+    width, smear the steep lower edge of the law: divided out of rows and columns, so that the
+    diagonal is constant, they leave the distance of the other networks.
+    """
+    M = N = 600
+    net = network(name, depth, last=MeanSubtraction())
+    rng = np.random.default_rng(5)
+    parameters = draw_parameters(net, M, 1, rng)
+    F = dual_gram(net, parameters, draw_inputs(net, M, N, 1, rng))[0] / N
+    scale = float((parameters.weights[-1] ** 2).sum() / float(net.sigma_w2))
+    chain = model(net, M / N, M, scale=scale)
+    found = distances(F, chain)
+    assert found[N // 2 :].max() < 0.02
+    if depth == 2 or name == "linear":
+        assert found.max() < 0.035
+        return
+    assert 0.035 < found.max() < 0.08
+    norms = np.sqrt(np.diag(F))
+    assert 0.07 < np.std(norms**2) / np.mean(norms**2) < 0.11
+    # the zero of centring stays one
+    assert distances(F / np.outer(norms, norms), chain).max() < 0.035
 
 
 @pytest.mark.parametrize(
