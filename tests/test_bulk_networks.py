@@ -87,6 +87,27 @@ def test_hidden_normalization_at_two_layers(name: str, scheme: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "depth", "scheme", "networks"),
+    [("gelu", 3, "layernorm", 12), ("tanh", 3, "layernorm", 12), ("relu", 2, "batchnorm", 3)],
+)
+def test_hidden_normalization_of_wide_networks(name, depth, scheme, networks) -> None:
+    M = N = 600
+    net = network(name, depth, hidden=scheme, last=MeanSubtraction())
+    rng = np.random.default_rng(600)
+    tops = []
+    for _ in range(networks):  # one at a time: coupled samples take 4 GB
+        parameters = draw_parameters(net, M, 1, rng)
+        F = dual_gram(net, parameters, draw_inputs(net, M, N, 1, rng))[0] / N
+        tops.append(np.linalg.eigvalsh(F)[-1] / (np.trace(F) / (N - 1)))
+    values = np.array(tops) * model(net, 1.0, M).trace
+    expected = top(net, M, N).value
+    error = values.std(ddof=1) / np.sqrt(networks)
+    assert error < 0.02 * expected
+    assert abs(values.mean() - expected) < 0.03 * expected + 2 * error
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [400, 800, 1600])
 @pytest.mark.parametrize("name", ["tanh", "relu", "linear"])
 @pytest.mark.parametrize("depth", [2, 3])

@@ -78,16 +78,13 @@ def _bottom(system: System, state: np.ndarray, beyond: np.ndarray, held: int) ->
         move = -slope / system.bend(state, held)
         if not min(inside, outside) < state[held] + move < max(inside, outside):
             move = (inside + outside) / 2 - state[held]
-        found = None
-        for _ in range(HALVINGS):
-            found = _hold(system, state + move * tangent, held)
-            if found is not None:
-                break
+        whole = abs(move)
+        while (found := _hold(system, state + move * tangent, held)) is None:
             move /= 2
-        if found is None:
-            break
+            if abs(move) < LEAST * whole:
+                raise system.failure(state[-1], whole)
         state = found
-        if abs(move) < 1e-9 * abs(state[held]):
+        if whole < 1e-9 * abs(state[held]):
             tangent, value, _ = system.along(state, held)
             curvature = system.bend(state, held) / tangent[-1] ** 2
             edge = Edge(float(value), float(state[-1]), float(curvature))
