@@ -49,10 +49,11 @@ def document(
     rows: Sequence[Row] | None = None,
     say: Callable[[Theorem], None] = lambda theorem: None,
     front: str = "",
+    title: str | None = None,
 ) -> str:
     """The LaTeX of a document with these theorems; ``rows`` are the verdicts of a run.
 
-    ``front`` stands before the theorems.
+    ``front`` stands before the theorems, ``title`` in place of "Derivations".
 
     Every proof is verified; ``say`` hears of each theorem before. Raises ``ProofError`` at a step
     that does not follow.
@@ -63,7 +64,7 @@ def document(
         sections[one.id] = _section(one, rows)
     body = "".join(_parts(sections)) if len(sections) > 1 else "".join(sections.values())
     contents = "{\\small\\tableofcontents}\n\\clearpage\n" if len(sections) > 1 else ""
-    title = "Derivations" if len(sections) > 1 else "A derivation"
+    title = title or ("Derivations" if len(sections) > 1 else "A derivation")
     return "\n".join(
         (
             rf"{PREAMBLE}\title{{{title}}}",

@@ -190,7 +190,7 @@ def _write_document(folder: Path, rows: list[dict[str, Any]], tables: Mapping[st
         text = FORMATS["latex"].render(table, None)
         (folder / "tables" / f"{name}.tex").write_text(text, encoding="utf-8")
     captions = {name: picture.says for name, picture in FIGURES.items()}
-    latex = document(ALL, rows, front=front(list(tables), captions))
+    latex = document(ALL, rows, front=front(list(tables), captions), title=TITLE)
     (folder / "report.tex").write_text(latex, encoding="utf-8")
     if not has_latex():
         _say(f"no pdflatex here: {folder / 'report.tex'} is written, to be compiled elsewhere")

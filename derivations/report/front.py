@@ -11,8 +11,8 @@ def front(tables: Iterable[str], captions: Mapping[str, str]) -> str:
     >>> front(["a"], {"b": "C."}).count(r"\input{tables/a}")
     1
     """
-    parts = [r"\part{Tables}", *(rf"\input{{tables/{name}}}" for name in tables)]
-    parts += [r"\clearpage", r"\part{Figures}"]
+    parts = [r"\part{Tables}\clearpage", *(rf"\input{{tables/{name}}}" for name in tables)]
+    parts += [r"\clearpage", r"\part{Figures}\clearpage"]
     parts += [
         "\n".join(
             (

@@ -19,7 +19,8 @@ table { border-collapse: collapse; font-size: 0.8rem; margin: 1rem 0; }
 thead th { border-bottom: 1px solid #333; border-top: 2px solid #333; text-align: left; }
 tbody tr:last-child td { border-bottom: 2px solid #333; }
 th, td { padding: 0.15rem 0.6rem; vertical-align: baseline; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number { white-space: nowrap; }
 tr.begins td { border-top: 1px solid #bbb; }
 td.AGREES, td.agrees { color: #1b6e3c; }
 td.REFUTED, td.refuted { color: #a3231f; font-weight: 600; }

@@ -39,8 +39,8 @@ def _verdict(row: Mapping[str, Any]) -> tuple[list[str], bool]:
         value = row.get(name)
         return "" if value is None else format(value, form)
 
-    measured = row.get("measured")
-    ratio = "" if measured is None else shorthand(measured, row.get("standard_error"))
+    measured, error = row.get("measured"), row.get("standard_error")
+    ratio = number("measured", ".5g") if error is None else shorthand(measured, error)
     cells = [
         str(row["id"]),
         str(row["network"]),
@@ -84,7 +84,10 @@ def _table(
     headings: Sequence[str] | None = None,
     caption: str = "",
 ) -> str:
-    head = "".join(f"<th>{one}</th>" for one in headings or map(escape, names))
+    shown = headings or [escape(one) for one in names]
+    head = "".join(
+        f"<th{_class(name, numbers, '')}>{one}</th>" for name, one in zip(names, shown, strict=True)
+    )
     lines = []
     for cells, begins in rows:
         line = "".join(
