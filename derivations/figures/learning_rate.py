@@ -81,7 +81,7 @@ def draw(shown: list[Series]) -> Any:
                 axes.plot(one.x, one.y, "o", label=f"{THRESHOLD}, measured", **style)
         axes.set(xscale="log", yscale="log", title=title, xlabel=r"width $M$")
         axes.set_xticks(widths, [f"{x:g}" for x in widths])
-        axes.tick_params(axis="x", which="minor", bottom=False)
+        axes.set_xticks([], minor=True)
     all_axes[0].set_ylabel(r"learning rate $\eta$")
     handles, labels = all_axes[-1].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=2)

@@ -104,7 +104,7 @@ def draw(shown: list[Series]) -> Any:
         ylabel=r"largest eigenvalue $\lambda_{\max}$",
     )
     axes.set_xticks(widths, [f"{x:g}" for x in widths])
-    axes.tick_params(axis="x", which="minor", bottom=False)
+    axes.set_xticks([], minor=True)
     one_entry_a_name(axes, outside=True, ncols=2)
     return figure
 
