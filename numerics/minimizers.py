@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from numerics.losses import IMAGINARY, Loss, hessian_product
-from theory.errors import DescriptionError, NotConverged
+from theory.architecture import DescriptionError, NotConverged
 
 RANK = 1e-9
 """Singular values below this part of the largest count as zero."""

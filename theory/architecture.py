@@ -10,7 +10,7 @@ from typing import Any
 
 from theory.activations import ACTIVATIONS, Activation, Template
 from theory.choices import CHOICES, check_choice, check_combination
-from theory.errors import DescriptionError, NotCovered, OutOfRegime
+from theory.errors import DescriptionError, NotConverged, NotCovered, OutOfRegime
 from theory.expression import PI, Call, Constant, Expression, Name, exact
 from theory.inputs import warn_if_far
 from theory.schemes import (
@@ -57,6 +57,7 @@ __all__ = [
     "Network",
     "NoNormalization",
     "Normalized",
+    "NotConverged",
     "NotCovered",
     "OutOfRegime",
     "RMSNorm",
