@@ -13,6 +13,8 @@ from theory.sharpness_flow import (
     integrate,
     log_sharpness_rate,
     multipliers,
+    rmsprop_amplitude2,
+    rmsprop_speed,
     slow_period,
 )
 from theory.sharpness_problems import (
@@ -305,3 +307,56 @@ def test_flow_over_no_time_is_refused(time):
     problem, start = ARC
     with pytest.raises(DescriptionError, match="time must be"):
         integrate(problem.retract, problem.top, problem.grad_log, start, time)
+
+
+# Quasi-RMSprop
+
+HEIGHT, BEGIN, LENGTH = 4.0, 1.2, 1.5
+
+
+def arc_by_rmsprop(cost, rate2, speed=rmsprop_speed):
+    """The largest distance of a run on the arc from its flow, for a prepared start.
+
+    The loss is :math:`(w_1^2 + b w_2^2) w_3^2/2` on the unit sphere, of the angles s and x.
+    """
+    s, D = BEGIN, float(arc_slope(BEGIN, HEIGHT)) ** 2
+    x = rmsprop_amplitude2(D, cost, rate2) ** 0.5
+    sharpness = float(arc_height(s, HEIGHT))
+    theta = np.array([np.cos(x) * np.cos(s), np.cos(x) * np.sin(s), np.sin(x)])
+    v, steps = rate2 * (sharpness / 2) ** 2, int(LENGTH / rate2)
+    exact, worst, previous = s, 0.0, theta
+    for _ in range(steps):
+        w1, w2, w3 = theta
+        q = w1**2 + HEIGHT * w2**2
+        pull = 2 * q * w3**2
+        slope = np.array([w1 * w3**2, HEIGHT * w2 * w3**2, q * w3]) - pull * theta
+        theta = unit(theta - (rate2 / v) ** 0.5 * slope)
+        v += cost * rate2 * (slope @ slope - v)
+        between = previous + theta
+        previous = theta
+        worst = max(worst, abs(np.arctan2(between[1], between[0]) - exact))
+        l = float(arc_slope(exact, HEIGHT))
+        middle = float(arc_slope(exact - rate2 * speed(l**2, cost) * l / 2, HEIGHT))
+        exact -= rate2 * speed(middle**2, cost) * middle
+    return worst
+
+
+@pytest.mark.parametrize("cost", [1.0, 2.0, 5.0])
+def test_rmsprop_approaches_its_flow_with_order_1(cost):
+    coarse, fine = (arc_by_rmsprop(cost, rate2) for rate2 in (4e-3, 1e-3))
+    assert coarse < 0.01
+    assert np.log(coarse / fine) / np.log(4) == pytest.approx(1, abs=0.25)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda D, cost: 2 * rmsprop_speed(D, cost),
+        lambda D, cost: rmsprop_speed(D, 2.0),
+        lambda D, cost: cost / (2 * (cost + D)),
+    ],
+)
+def test_another_flow_of_rmsprop_is_left(wrong):
+    coarse, fine = (arc_by_rmsprop(5.0, rate2, wrong) for rate2 in (4e-3, 1e-3))
+    assert fine > 0.02
+    assert np.log(coarse / fine) / np.log(4) < 0.3

@@ -49,6 +49,32 @@ def flow_speed(D: Number) -> Number:
     return 2 / (BRAKE + D)
 
 
+def rmsprop_amplitude2(D: Number, cost: Number, rate2: Number) -> Number:
+    r"""Mean of :math:`x^2` at the edge of quasi-RMSprop: :math:`C_b \eta_r^2/(2 (2 C_b + D))`.
+
+    .. math:: \theta' \propto \theta - \frac{\eta_r}{\sqrt v} \nabla L(\theta), \qquad
+              v' = \beta v + (1 - \beta) |\nabla L(\theta)|^2, \qquad \beta = 1 - C_b \eta_r^2
+
+    ``cost`` is :math:`C_b`, ``rate2`` :math:`\eta_r^2`. Gradient descent with weight decay has
+    :math:`C_b = 2, \eta_r^2 = 2\varepsilon`, to leading order.
+
+    >>> rmsprop_amplitude2(1.0, 2, 2 * 0.5) == Edge(1.0, 1.0, 0.0, None).amplitude2(0.5)
+    True
+    """
+    return cost * rate2 / (2 * (2 * cost + D))
+
+
+def rmsprop_speed(D: Number, cost: Number) -> Number:
+    r"""The factor of -g in the flow of quasi-RMSprop: :math:`\frac{C_b}{2 (2 C_b + D)}`.
+
+    The time is :math:`\eta_r^2` for each step; see ``rmsprop_amplitude2``.
+
+    >>> 2 * rmsprop_speed(1.0, 2) == flow_speed(1.0)
+    True
+    """
+    return rmsprop_amplitude2(D, cost, 1)
+
+
 def log_sharpness_rate(D: Number) -> Number:
     r""":math:`d \log\lambda_1/d\tau = -2D/(4 + D)` along the flow, in (-2, 0].
 

@@ -260,6 +260,8 @@ g_step = _real("g_step", r"h_e", "real", "g less its value at the edge")
 decay = _positive(
     "decay", r"\varepsilon", "0..1", "learning rate times weight decay", between=(0, 1)
 )
+cost = _positive("cost", "C_b", "> 0", "forgetting of squared gradients, over the squared rate")
+rate2 = _positive("rate2", r"\eta_r^2", "> 0", "squared learning rate of RMSprop")
 learning_rate = _positive("learning_rate", r"\eta_w", "> 0", "learning rate of the weights")
 weight_decay = _positive("weight_decay", r"\lambda_w", "> 0", "weight decay")
 effective = _positive("effective", r"\tilde\eta", "> 0", "learning rate of the direction")

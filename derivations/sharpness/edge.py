@@ -16,7 +16,7 @@ def prove() -> Proof:
     """What a step changes, the balance of these changes, and small motions around it."""
     from derivations.proof import Proof
 
-    return Proof(EDGE_OF_STABILITY, (*_changes(), *_balance(), *_slow()))
+    return Proof(EDGE_OF_STABILITY, (*_changes(), *_balance(), *_rmsprop(), *_slow()))
 
 
 def _changes() -> tuple[Lemma, ...]:
@@ -180,6 +180,85 @@ def _balance() -> tuple[Lemma, ...]:
     )
 
 
+def _rmsprop() -> tuple[Lemma, ...]:
+    import sympy as sp
+
+    from derivations.proof import Add, Lemma, Multiply, Result, Step, Substitute
+    from theory.symbols import D, G, X, clock, cost, effective, rate2, top_curvature
+
+    forgotten = clock * cost * (rate2 - effective**2 * G)
+    return (
+        Lemma(
+            "change of the rate of RMSprop",
+            r"Let $v' = \beta v + (1 - \beta) G$ with $\beta = 1 - C_b \eta_r^2$ and $\tilde\eta = "
+            r"\eta_r/\sqrt v$. Then $v'/v = 1 - C_b (\eta_r^2 - \tilde\eta^2 G)$, and the rate "
+            r"changes by $-\frac12 \log(v'/v)$; all is small of the order $\mathsf t$.",
+            r"\frac{d}{d\mathsf t} \log \frac{\tilde\eta'}{\tilde\eta}",
+            -sp.Derivative(sp.log(1 - forgotten), clock) / 2,
+            (
+                Step(
+                    Substitute(((clock, sp.S.Zero),)),
+                    cost * (rate2 - effective**2 * G) / 2,
+                    "To leading order.",
+                ),
+                Step(
+                    Substitute(((G, top_curvature**2 * X),)),
+                    cost * (rate2 - effective**2 * top_curvature**2 * X) / 2,
+                    r"At the angle x the gradient is $\lambda_1 x$.",
+                ),
+                Step(
+                    Substitute(((effective, 2 / top_curvature),)),
+                    cost * (rate2 - 4 * X) / 2,
+                    "At the edge.",
+                ),
+            ),
+        ),
+        Lemma(
+            "amplitude of RMSprop",
+            "The edge changes by the drift as well, and this mean vanishes too.",
+            r"\log(\tilde\eta' /\tilde\eta)",
+            Result("change of the rate of RMSprop"),
+            (
+                Step(
+                    Add(-X * D),
+                    cost * rate2 / 2 - (2 * cost + D) * X,
+                    "Add it.",
+                    r"\log(\tilde\eta' \lambda_1'/(\tilde\eta \lambda_1))",
+                ),
+                Step(
+                    Substitute(((X, flow.rmsprop_amplitude2(D, cost, rate2)),)),
+                    sp.S.Zero,
+                    r"It vanishes at $X = C_b \eta_r^2/(2 (2 C_b + D))$.",
+                ),
+            ),
+        ),
+        Lemma(
+            "flow of RMSprop",
+            r"The factor of $-g$ in the change of the minimizer:",
+            r"X",
+            Result("change of the minimizer"),
+            (
+                Step(
+                    Substitute(((X, flow.rmsprop_amplitude2(D, cost, rate2)),)),
+                    rate2 * flow.rmsprop_speed(D, cost),
+                    r"A step is the time $\eta_r^2$ of its flow.",
+                ),
+                Step(
+                    Multiply(2 / rate2),
+                    2 * flow.rmsprop_speed(D, cost),
+                    r"Over half of that time, which is $\varepsilon$ for weight decay:",
+                    r"2 X/\eta_r^2",
+                ),
+                Step(
+                    Substitute(((cost, sp.Integer(2)),)),
+                    flow.flow_speed(D),
+                    r"With $C_b = 2$ it is the flow of weight decay.",
+                ),
+            ),
+        ),
+    )
+
+
 def _slow() -> tuple[Lemma, ...]:
     import sympy as sp
 
@@ -240,7 +319,9 @@ leading order in $\varepsilon$, on the edge $\tilde\eta \lambda_1 = 2$
   \frac{d\zeta}{d\tau} = -\frac{2g}{4 + D}, \qquad \frac{d\log\lambda_1}{d\tau} = -\frac{2D}{4 + D},
   \qquad \overline{x^2} = \frac{2\varepsilon}{4 + D},
 \end{gather*}
-and the squared angle oscillates around its mean with the period $2\pi/\sqrt{8\varepsilon}$.""",
+and the squared angle oscillates around its mean with the period $2\pi/\sqrt{8\varepsilon}$. Quasi-RMSprop,
+with $\beta = 1 - C_b \eta_r^2$, flows in the time $\eta_r^2$ a step along $-\frac12 C_b\, g/(2 C_b + D)$;
+$C_b = 2$ is the flow above.""",
     assumptions=(
         "The loss has four derivatives near the manifold, where it vanishes to second order, and "
         "the rank of its Hessian is constant there.",
