@@ -319,9 +319,9 @@ leading order in $\varepsilon$, on the edge $\tilde\eta \lambda_1 = 2$
   \frac{d\zeta}{d\tau} = -\frac{2g}{4 + D}, \qquad \frac{d\log\lambda_1}{d\tau} = -\frac{2D}{4 + D},
   \qquad \overline{x^2} = \frac{2\varepsilon}{4 + D},
 \end{gather*}
-and the squared angle oscillates around its mean with the period $2\pi/\sqrt{8\varepsilon}$. Quasi-RMSprop,
-with $\beta = 1 - C_b \eta_r^2$, flows in the time $\eta_r^2$ a step along $-\frac12 C_b\, g/(2 C_b + D)$;
-$C_b = 2$ is the flow above.""",
+and the squared angle oscillates around its mean with the period $2\pi/\sqrt{8\varepsilon}$.
+Quasi-RMSprop, with $\beta = 1 - C_b \eta_r^2$, flows in the time $\eta_r^2$ a step along
+$-\frac12 C_b\, g/(2 C_b + D)$; $C_b = 2$ is the flow above.""",
     assumptions=(
         "The loss has four derivatives near the manifold, where it vanishes to second order, and "
         "the rank of its Hessian is constant there.",
