@@ -239,6 +239,9 @@ def test_report_is_one_page_without_a_network(small, tmp_path, capsys):
     before = (out / "figures" / "phase.csv").read_bytes()
     assert main(["report", "--out", str(tmp_path / "again"), "--from", str(out)]) == 0
     assert (tmp_path / "again" / "figures" / "phase.csv").read_bytes() == before
+    table = (out / "tables" / "activations.tex").read_text()
+    assert table.startswith("% fisherfield table activations")
+    assert (tmp_path / "again" / "tables" / "activations.tex").read_text() == table
     kept = json.loads((tmp_path / "again" / "data" / "verdicts.json").read_text())
     assert kept == ROWS
 

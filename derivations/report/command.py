@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import platform
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -50,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     written, and a line says so.
     """
     from derivations.report.kept import Kept, table_json, verdicts_json
+    from derivations.tables.formats import FORMATS
 
     folder = Path(options.out)
     try:
@@ -61,9 +63,12 @@ def run(options: argparse.Namespace) -> int:
     kept = Kept(options.earlier)
     rows = _verdicts(kept)
     (folder / "data" / "verdicts.json").write_text(verdicts_json(rows), encoding="utf-8")
-    tables = _tables(kept, options.store)
-    for name, table in tables.items():
+    tables = {}
+    for name, (table, first) in _tables(kept, options.store).items():
+        tables[name] = table
         (folder / "data" / f"{name}.json").write_text(table_json(table), encoding="utf-8")
+        text = f"{first}\n{FORMATS['latex'].render(table, None)}"
+        (folder / "tables" / f"{name}.tex").write_text(text, encoding="utf-8")
     figures = _figures(kept, folder)
     _write_page(folder, rows, tables, figures)
     _write_document(folder, rows, tables)
@@ -85,22 +90,37 @@ def _verdicts(kept: Kept) -> list[dict[str, Any]]:
     return found
 
 
-def _tables(kept: Kept, store: str | None) -> dict[str, Table]:
+def _tables(kept: Kept, store: str | None) -> dict[str, tuple[Table, str]]:
+    """The tables, each with the first line that ``verify-table`` reads."""
     from derivations.tables.catalogue import TABLES
     from derivations.tables.request import Request
     from derivations.tables.stored import Stored
 
     found = {}
     for name, entry in TABLES.items():
-        table = kept.table(name)
-        if table is None:
-            _say(f"table {name}")
-            stored = None
-            if store is not None and entry.stored:
-                stored = Stored(store, f"plans/{name}.toml")
-            table = entry.build(Request(stored, None, _say))
-        found[name] = table
+        known, first = kept.table(name), kept.first_line(name)
+        if known is not None and first is not None:
+            found[name] = known, first
+            continue
+        _say(f"table {name}")
+        stored = None
+        if store is not None and entry.stored:
+            stored = Stored(store, f"plans/{name}.toml")
+        table = entry.build(Request(stored, None, _say))
+        found[name] = table, _first_line(table, store if stored else None)
     return found
+
+
+def _first_line(table: Table, store: str | None) -> str:
+    from derivations.tables import header
+    from derivations.tables.formats import FORMATS
+    from numerics.environment import origin
+
+    here = origin()
+    words = [table.name] if store is None else [table.name, "--store", store]
+    digest = header.digest(FORMATS["latex"].render(table, None))
+    found = header.Header(shlex.join(words), here.version, here.seed_base, table.key, digest)
+    return found.line("latex")
 
 
 def _figures(kept: Kept, folder: Path) -> dict[str, bytes]:
@@ -184,11 +204,7 @@ def _write_document(folder: Path, rows: list[dict[str, Any]], tables: Mapping[st
     from derivations.paper.document import document
     from derivations.paper.pdf import compiled, has_latex
     from derivations.report.front import front
-    from derivations.tables.formats import FORMATS
 
-    for name, table in tables.items():
-        text = FORMATS["latex"].render(table, None)
-        (folder / "tables" / f"{name}.tex").write_text(text, encoding="utf-8")
     captions = {name: picture.says for name, picture in FIGURES.items()}
     latex = document(ALL, rows, front=front(list(tables), captions), title=TITLE)
     (folder / "report.tex").write_text(latex, encoding="utf-8")

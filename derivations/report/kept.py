@@ -47,6 +47,12 @@ class Kept:
         except (KeyError, TypeError, ValueError) as problem:
             raise DescriptionError(f"data/{name}.json holds no table: {problem!r}") from None
 
+    def first_line(self, name: str) -> str | None:
+        """The first line of a table's LaTeX, which says how its numbers were made."""
+        path = self._path(f"tables/{name}.tex")
+        first = "" if path is None else path.read_text(encoding="utf-8").partition("\n")[0]
+        return first if first.startswith("% ") else None
+
     def _path(self, name: str) -> Path | None:
         if self.folder is None:
             return None
