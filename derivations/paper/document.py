@@ -18,7 +18,7 @@ from derivations.sharpness.catalogue import SHARPNESS_THEOREMS
 from derivations.theorem import Theorem
 
 PREAMBLE = r"""\documentclass[a4paper,10pt]{article}
-\usepackage[margin=2.4cm]{geometry}
+\usepackage[margin=2.2cm]{geometry}
 \usepackage{amsmath,amssymb,booktabs,graphicx,longtable,siunitx}
 \usepackage[hidelinks]{hyperref}
 \allowdisplaybreaks
