@@ -9,14 +9,12 @@ from derivations.figures.descent import draw, of_found
 from derivations.figures.record import Picture, Request
 from derivations.figures.series import Series
 
-DECAY = "0.005"
-
 
 def data(asked: Request) -> list[Series]:
-    """One run from a prepared start."""
+    """One run from a prepared start, with the problem's own rates and time."""
     parser = argparse.ArgumentParser()
     flow_command.add_arguments(parser)
-    options = parser.parse_args([str(asked.problem), "--weight-decay", DECAY])
+    options = parser.parse_args([str(asked.problem)])
     found, _ = flow_command.flow(options)
     return of_found(found)
 
