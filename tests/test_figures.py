@@ -189,6 +189,7 @@ def test_command_writes_vectors_pixels_and_data(tmp_path, capsys):
         (["volcano"], "unknown figure 'volcano'; known: width, spectrum, learning-rate, bulk"),
         (["phase", "--seeds", "3"], "the figure phase does not read --seeds; it reads --network"),
         (["width", "--seeds", "1"], "--seeds must be at least 2, 1 given"),
+        (["depth", "--widths", "64,128"], "the figure depth shows one width, --widths names 2"),
         (["width", "--widths", "a,b"], "--widths needs whole numbers with commas"),
         (["width", "--widths", "16,64"], "--widths needs two or more from 128 on"),
         (["phase", "--out", "/nowhere/at/all"], "it needs a file in a directory"),

@@ -37,7 +37,12 @@ class Request:
                     f"the figure {name} does not read --{option}; it reads "
                     f"{', '.join(f'--{one}' for one in known) or 'no option'}"
                 )
-        return replace(self, **asked)
+        found = replace(self, **asked)
+        if self.widths is not None and len(self.widths) == 1 and len(found.widths or ()) != 1:
+            raise DescriptionError(
+                f"the figure {name} shows one width, --widths names {len(found.widths or ())}"
+            )
+        return found
 
 
 @dataclass(frozen=True)

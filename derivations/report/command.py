@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from derivations.output_file import check_writable
 from theory.errors import DescriptionError
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ def run(options: argparse.Namespace) -> int:
     try:
         for name in FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
-        (folder / PAGE).touch()
     except OSError as problem:
         raise DescriptionError(f"cannot write to {folder}: {problem.strerror}") from None
+    check_writable(str(folder / PAGE))
     kept = Kept(options.earlier)
     rows = _verdicts(kept)
     (folder / "data" / "verdicts.json").write_text(verdicts_json(rows), encoding="utf-8")
