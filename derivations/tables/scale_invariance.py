@@ -4,31 +4,22 @@ from __future__ import annotations
 
 from itertools import product
 
+from derivations.atlas import HIDDEN
 from derivations.tables import words
 from derivations.tables.record import Cell, Column, Table, groups
 from derivations.tables.request import Request
 from theory.architecture import (
     Activation,
     BatchNorm,
-    GroupNorm,
     LayerNorm,
     MeanSubtraction,
     Network,
     NoNormalization,
-    RMSNorm,
     Scheme,
 )
 from theory.invariant_weights import invariant_weights
 
 DEPTH = 3
-HIDDEN: tuple[Scheme, ...] = (
-    NoNormalization(),
-    MeanSubtraction(),
-    BatchNorm(),
-    LayerNorm(),
-    RMSNorm(),
-    GroupNorm(groups=4),
-)
 LAST: tuple[Scheme, ...] = (NoNormalization(), MeanSubtraction(), BatchNorm(), LayerNorm())
 ACTIVATIONS = ("relu", "tanh")
 PARTS = {"row": "unit", "matrix": "matrix", "layer": "with biases"}
