@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from numerics.lanczos import DualProduct, Eigenvalue, lanczos, largest_eigenvalue
+from numerics.dual_product import DualProduct
+from numerics.lanczos import Eigenvalue, lanczos
+from numerics.largest_eigenvalue import largest_eigenvalue
 from numerics.network import Parameters, draw_inputs, draw_parameters
 from theory.architecture import Network
 

@@ -8,6 +8,7 @@ is that beside it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import pi, sqrt
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,7 @@ def _power_tangent(a: Array, p: float, y: Array, da: Array, dp: float) -> Array:
 
 
 def _normal_density(a: Array) -> Array:
-    return np.exp(-a * a / 2) / np.sqrt(2 * np.pi)
+    return np.exp(-a * a / 2) / sqrt(2 * pi)
 
 
 def _chosen(first: Array, da: Array, db: Array) -> Array:
@@ -56,21 +57,23 @@ RULES: dict[str, tuple[Callable[..., Array], Callable[..., Array]]] = {
     "tanh": (np.tanh, lambda a, y, da: (1 - y * y) * da),
     "sigmoid": (special.expit, lambda a, y, da: y * special.expit(-a) * da),
     "softplus": (lambda a: np.logaddexp(0, a), lambda a, y, da: special.expit(a) * da),
-    "erf": (special.erf, lambda a, y, da: 2 / np.sqrt(np.pi) * np.exp(-a * a) * da),
+    "erf": (special.erf, lambda a, y, da: 2 / sqrt(pi) * np.exp(-a * a) * da),
     "Phi": (special.ndtr, lambda a, y, da: _normal_density(a) * da),
 }
 
 
 def evaluate(activation: Activation, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    r"""The arrays :math:`\varphi(x)` and :math:`\varphi'(x)`, elementwise.
+    r"""The arrays :math:`\varphi(x)` and :math:`\varphi'(x)`, elementwise, of the precision of x.
 
     >>> evaluate(Activation.named("relu"), np.array([-1.0, 2.0]))
     (array([0., 2.]), array([0., 1.]))
     """
-    names: dict[str, tuple[Array, Array]] = {"x": (x, 1.0), PI: (np.float64(np.pi), 0.0)}
-    names |= {name: (np.float64(value), 0.0) for name, value in activation.numbers}
-    value, derivative = _evaluate(activation.tree, names)
-    return np.broadcast_to(value, x.shape), np.broadcast_to(derivative, x.shape)
+    number = x.dtype.type
+    names: dict[str, tuple[Array, Array]] = {"x": (x, number(1)), PI: (number(pi), 0.0)}
+    names |= {name: (number(value), 0.0) for name, value in activation.numbers}
+    found = _evaluate(activation.tree, names, number)
+    value, derivative = (np.broadcast_to(np.asarray(one, x.dtype), x.shape) for one in found)
+    return value, derivative
 
 
 def check_gradient(activation: Activation) -> None:
@@ -87,14 +90,16 @@ def check_gradient(activation: Activation) -> None:
         )
 
 
-def _evaluate(tree: Expression, names: dict[str, tuple[Array, Array]]) -> tuple[Array, Array]:
+def _evaluate(
+    tree: Expression, names: dict[str, tuple[Array, Array]], number: Callable[[Any], Array]
+) -> tuple[Array, Array]:
     match tree:
         case Constant(value=value):
-            return np.float64(value), 0.0
+            return number(value), 0.0
         case Name(identifier=identifier):
             return names[identifier]
         case Call(function=function, arguments=arguments):
-            pairs = [_evaluate(argument, names) for argument in arguments]
+            pairs = [_evaluate(argument, names, number) for argument in arguments]
             values, tangents = zip(*pairs, strict=True)
             rule, derivative = RULES[function]
             result = rule(*values)

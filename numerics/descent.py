@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from numerics.dual_product import cotangents, work
 from numerics.ensemble import in_range
-from numerics.lanczos import Eigenvalue, cotangents, largest_eigenvalue, work
+from numerics.lanczos import Eigenvalue
+from numerics.largest_eigenvalue import largest_eigenvalue
 from numerics.network import Forward, Parameters, draw_inputs, draw_parameters, forward, propagate
 from numerics.outputs import against_outputs, map_outputs
 from theory.architecture import DescriptionError, Network, Normalized, NotCovered, OutOfRegime

@@ -112,7 +112,7 @@ class Hidden:
         n, C, N, _, _, M = outer.shape
         B = self.batch
         u = self._batches(self.u)[..., None, :]
-        jacobian = operation(self.scheme).vjp(self.scheme, u, np.eye(B))
+        jacobian = operation(self.scheme).vjp(self.scheme, u, np.eye(B, dtype=self.u.dtype))
         jacobian = np.broadcast_to(jacobian, (n, N // B, M, B, B)).transpose(0, 1, 3, 4, 2)
         samplewise = outer.reshape(n, C, N // B, B, 1, M)
         return samplewise * np.ascontiguousarray(jacobian)[:, None]

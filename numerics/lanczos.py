@@ -1,25 +1,28 @@
-r"""The largest eigenvalue of the Fisher matrix without the matrix: products through the layers.
+r"""The largest eigenvalues of a positive semidefinite symmetric product, by a growing subspace.
 
-:math:`F^* v = \frac1N A J J^T A^T v` takes one pass down, which gathers the cotangents
-:math:`\bar u^l` of all layers, and one up. The weights' gradient :math:`h^T \bar u` is never
-formed: its effect on the way up is :math:`h h^T \bar u`, with the N x N matrix :math:`h h^T` kept.
+The subspace grows along the residuals of the eigenvalues sought, each corrected by what is known of
+the matrix (Davidson, J. Comput. Phys. 1975); with nothing known it is a Krylov space (Lanczos, with
+full orthogonalization). Residuals are computed and not estimated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
 
-from numerics.network import Forward, Parameters, propagate
-from numerics.outputs import against_outputs, along_outputs
-from theory.architecture import Network, Normalized
+Product = Callable[[np.ndarray], np.ndarray]
+Correction = Callable[[np.ndarray, int], np.ndarray]
+"""A residual of the i-th eigenvalue to a direction in which its vector is to be improved."""
 
-SMOOTHING = 2
-"""Products with the output layer's own part of F* that make the first vector."""
+NEW = 1e-3
+"""The part of a vector outside of the subspace below which it is taken to lie inside."""
+
+
+FIRST = 16
+"""Vectors for which a subspace has memory at first; it doubles."""
 
 
 class NotConverged(ArithmeticError):
@@ -27,9 +30,10 @@ class NotConverged(ArithmeticError):
 
 
 class Eigenvalue(NamedTuple):
-    r"""An estimate from below, and :math:`|F^* v - \lambda v|/\lambda` of its unit vector v.
+    r"""An estimate from below, and :math:`|F^* v - \lambda v|/\lambda_1` of its unit vector v.
 
-    An eigenvalue of F* lies within ``residual`` times ``value`` of it. ``vector`` is v, (C N,).
+    An eigenvalue of F* lies within ``residual`` times the largest value of it; the error of the
+    estimate is of the order of the square of ``residual``. ``vector`` is v, (C N,).
     """
 
     value: float
@@ -38,186 +42,116 @@ class Eigenvalue(NamedTuple):
     vector: np.ndarray
 
 
-@dataclass(frozen=True)
-class DualProduct:
-    """F* of one network as a product with vectors of C N numbers, the last layer's map applied.
+class Subspace:
+    """An orthonormal basis and its images, which grow by one vector and one product at a time."""
 
-    ``grams``: of what the weights of each layer see, with the gradients of its biases where the
-    weights are plain. ``memory``: for each hidden layer two arrays of its size, which every
-    product overwrites; one product runs at a time.
-    """
-
-    network: Network
-    run: Forward
-    grams: tuple[np.ndarray, ...]
-    memory: tuple[np.ndarray, ...]
-
-    @classmethod
-    def at(cls, network: Network, parameters: Parameters, inputs: np.ndarray) -> DualProduct:
-        """At one network, parameters of n = 1, and inputs (N, M_0) or (1, N, M_0)."""
-        run = propagate(network, parameters, inputs)
-        grams = []
-        for affine, h in zip(run.affines, run.activations, strict=True):
-            grams.append(affine.gram(h))
-            if network.bias_gradients and affine.directions is None:
-                grams[-1] += affine.bias_rate**2
-        return cls(network, run, tuple(grams), work(run))
+    def __init__(self, product: Product, size: int, most: int, dtype: np.dtype) -> None:
+        self._product, self._most = product, min(most, size)
+        self._basis, self._images = (np.empty((FIRST, size), dtype) for _ in range(2))
+        self.products = 0
 
     @property
-    def size(self) -> int:
-        return self.run.linear_outputs.size
+    def full(self) -> bool:
+        """Whether it takes no further vector."""
+        return self.products == self._most
 
-    def __call__(self, v: np.ndarray) -> np.ndarray:
-        return self._mapped(
-            v,
-            lambda cotangent: self._up(*cotangents(self.network, self.run, cotangent, self.memory)),
-        )
+    def add(self, w: np.ndarray) -> bool:
+        """Take the part of w outside of the subspace; False if there is none.
 
-    def of_output_layer(self, v: np.ndarray) -> np.ndarray:
-        """The product with the output layer's own part of F*: no other layer takes part."""
-        return self._mapped(v, lambda cotangent: self._own(self.network.depth, cotangent))
-
-    def start(self) -> np.ndarray:
-        """A random vector, after ``SMOOTHING`` products with the output layer's own part of F*.
-
-        They are cheap, and an outlier of F* lies near the largest eigenvectors of this part. Few
-        of them, so that a part along all others stays.
+        Raises ``OverflowError`` if its image is not finite.
         """
-        v = np.random.default_rng(0).standard_normal(self.size)
-        for _ in range(SMOOTHING):
-            smoothed = self.of_output_layer(v)
-            norm = np.linalg.norm(smoothed)
-            if norm == 0:
-                break
-            v = smoothed / norm
-        return v
+        k, basis = self.products, self._basis[: self.products]
+        norm = np.linalg.norm(w)
+        if norm == 0 or not np.isfinite(norm):
+            return False
+        w = w / norm
+        for _ in range(2):  # twice is enough against rounding
+            w = w - (basis @ w) @ basis
+        norm = np.linalg.norm(w)
+        if norm < NEW:
+            return False
+        if k == len(self._basis):
+            self._basis, self._images = (
+                np.concatenate([old, np.empty_like(old)]) for old in (self._basis, self._images)
+            )
+        self._basis[k] = w / norm
+        self._images[k] = self._product(self._basis[k])
+        if not np.isfinite(self._images[k]).all():
+            raise OverflowError(f"the products with F* leave the range of {w.dtype}")
+        self.products += 1
+        return True
 
-    def _mapped(self, v: np.ndarray, linear: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        """A product for the linear outputs, (1, N, C) to (1, N, C), between A^T and A."""
-        outputs = self.run.linear_outputs
-        cotangent = against_outputs(self.network, outputs, v.reshape(1, *outputs.shape))[0]
-        tangent = linear(cotangent.swapaxes(1, 2)).swapaxes(1, 2)
-        return along_outputs(self.network, outputs, tangent[None])[0].ravel() / outputs.shape[-1]
-
-    def _up(self, inner: list[np.ndarray], outer: list[np.ndarray | None]) -> np.ndarray:
-        """The tangent (1, N, C) of the outputs along the gradient of these cotangents."""
-        h_tangent = None
-        for l, layer in enumerate(self.run.hidden, 1):
-            tangent = self._own(l, inner[l - 1], self.memory[l - 1][1])
-            if h_tangent is not None:  # nothing needs the cotangent of u^l any more
-                tangent += np.matmul(h_tangent, self.run.affines[l - 1].W, out=inner[l - 1])
-            tangent = layer.tangent(tangent, overwrite=True)
-            cotangent = outer[l - 1]
-            if cotangent is not None:
-                hat = layer.normalized()
-                tangent += hat * (hat * cotangent).sum(axis=1, keepdims=True)
-                tangent += cotangent.sum(axis=1, keepdims=True)
-            tangent *= self.run.derivatives[l - 1]
-            h_tangent = tangent
-        return self._own(self.network.depth, inner[-1]) + h_tangent @ self.run.affines[-1].W
-
-    def _own(self, l: int, cotangent: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
-        """The tangent of u^l along the gradient by the weights, biases and gains of layer l."""
-        affine, h = self.run.affines[l - 1], self.run.activations[l - 1]
-        tangent = np.matmul(self.grams[l - 1], cotangent, out=out)
-        if affine.directions is not None:
-            y = h @ affine.directions
-            along = y * (y * cotangent).sum(axis=1, keepdims=True)
-            tangent -= along
-            tangent *= np.asarray(affine.rates)[:, None, :] ** 2
-            if self.network.trained_gains:
-                tangent += along
-            if self.network.bias_gradients:
-                tangent += affine.bias_rate**2 * cotangent.sum(axis=1, keepdims=True)
-        return tangent
+    def pairs(self, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The ``count`` largest Ritz values, descending; their vectors and residuals, in rows."""
+        basis, images = self._basis[: self.products], self._images[: self.products]
+        projected = basis @ images.T
+        values, coefficients = linalg.eigh((projected + projected.T) / 2)
+        values, coefficients = values[::-1][:count], coefficients[:, ::-1].T[:count]
+        vectors = coefficients @ basis
+        return values, vectors, coefficients @ images - values[:, None] * vectors
 
 
-def work(run: Forward) -> tuple[np.ndarray, ...]:
-    """Two arrays (n, N, M_l) for each hidden layer."""
-    return tuple(np.empty((2, *h.shape), h.dtype) for h in run.activations[1:])
+def unchanged(residual: np.ndarray, i: int) -> np.ndarray:
+    """The correction where nothing is known: Lanczos."""
+    return residual
 
 
-def cotangents(
-    network: Network, run: Forward, cotangent: np.ndarray, memory: Sequence[np.ndarray]
-) -> tuple[list[np.ndarray], list[np.ndarray | None]]:
-    """Cotangents (n, N, M_l) of u^l for l = 1..L, and of the activations' arguments.
-
-    ``cotangent`` is that of the linear outputs, (n, N, C). The arguments' are kept where scale and
-    shift are trained, None elsewhere. The results lie in ``memory``, one array (n, N, M_l) or more
-    for each hidden layer.
-    """
-    inner, outer = [cotangent], list[np.ndarray | None]()
-    for l in range(network.depth - 1, 0, -1):
-        scheme = (network.layers or ())[l - 1]
-        trained = isinstance(scheme, Normalized) and scheme.trained
-        above = np.matmul(inner[-1], run.affines[l].W.swapaxes(1, 2), out=memory[l - 1][0])
-        above *= run.derivatives[l - 1]
-        outer.append(above if trained else None)
-        inner.append(run.hidden[l - 1].cotangent(above, overwrite=not trained))
-    return inner[::-1], outer[::-1]
-
-
-def largest_eigenvalue(
-    network: Network,
-    parameters: Parameters,
-    inputs: np.ndarray,
+def search(
+    product: Product,
+    starts: np.ndarray,
     *,
-    residual: float = 1e-3,
-    most: int = 200,
-) -> Eigenvalue:
-    r"""The largest eigenvalue of the Fisher matrix of one network (n = 1), matrix-free.
+    residual: float,
+    most: int,
+    count: int = 1,
+    correct: Correction = unchanged,
+) -> tuple[list[Eigenvalue], Subspace]:
+    """The ``count`` largest eigenvalues as far as ``most`` products go, and the subspace.
 
-    Lanczos with full orthogonalization on the dual side, from ``DualProduct.start``: it stops as
-    soon as :math:`|F^* v - \lambda v| \le \mathrm{residual}\cdot\lambda`, computed and not
-    estimated. That an eigenvalue lies there is certain; that it is the largest is not, if the
-    start happens to have no part along its vector.
-
-    Raises ``NotConverged`` if this takes more than ``most`` products.
-
-    >>> net = Network("linear", depth=2, sigma_w2=1)
-    >>> weights = np.ones((1, 3, 2)), np.ones((1, 2, 1))
-    >>> ones = Parameters(weights, (np.zeros((1, 2)), np.zeros((1, 1))))
-    >>> found = largest_eigenvalue(net, ones, np.eye(3)[:2], residual=1e-12)
-    >>> round(found.value, 9)  # of [[7, 5], [5, 7]]/2
-    6.0
+    From the rows of ``starts``, (b, size), until every residual is at most ``residual`` times the
+    largest value; whoever calls looks whether they are. Raises ``OverflowError`` if a product is
+    not finite.
     """
-    product = DualProduct.at(network, parameters, inputs)
-    return lanczos(product, product.start(), residual=residual, most=most)
+    space = Subspace(product, starts.shape[1], most, starts.dtype)
+    for start in starts:
+        if not space.full:
+            space.add(start)
+    while True:
+        values, vectors, remainders = space.pairs(count)
+        lengths = np.linalg.norm(remainders, axis=1)
+        largest = float(values[0])
+        relative = lengths / largest if largest > 0 else np.where(lengths > 0, np.inf, 0.0)
+        grown = False
+        for i, remainder in enumerate(remainders):
+            if relative[i] > residual and not space.full:
+                grown |= space.add(correct(remainder, i)) or space.add(remainder)
+        grown |= len(values) < count and not space.full and space.add(remainders.sum(axis=0))
+        if not grown:
+            found = [
+                Eigenvalue(float(value), float(missing), space.products, vector)
+                for value, missing, vector in zip(values, relative, vectors, strict=True)
+            ]
+            return found, space
 
 
-def lanczos(
-    product: Callable[[np.ndarray], np.ndarray], start: np.ndarray, *, residual: float, most: int
-) -> Eigenvalue:
-    """The largest eigenvalue of a positive semidefinite symmetric product, from this start.
+def checked(found: list[Eigenvalue], residual: float) -> list[Eigenvalue]:
+    """The eigenvalues, if all have the residual; else raises ``NotConverged``."""
+    worst = max(one.residual for one in found)
+    if worst > residual:
+        raise NotConverged(
+            f"the largest eigenvalue has a relative residual of {worst:.1e} after "
+            f"{found[0].products} products, {residual:.1e} was asked for; ask for a larger "
+            "residual or allow more products"
+        )
+    return found
+
+
+def lanczos(product: Product, start: np.ndarray, *, residual: float, most: int) -> Eigenvalue:
+    """The largest eigenvalue from this start.
 
     Raises ``NotConverged`` after ``most`` products, ``OverflowError`` if one is not finite.
+
+    >>> lanczos(lambda v: np.array([3.0, 1.0]) * v, np.ones(2), residual=1e-12, most=9).value
+    3.0
     """
-    size = start.size
-    basis = np.empty((min(most, size), size))
-    images = np.empty_like(basis)
-    basis[0] = start / np.linalg.norm(start)
-    relative = np.inf
-    for k in range(1, len(basis) + 1):
-        images[k - 1] = product(basis[k - 1])
-        projected = basis[:k] @ images[:k].T
-        if not np.isfinite(projected).all():
-            raise OverflowError("the products with F* leave the range of float64")
-        values, vectors = linalg.eigh((projected + projected.T) / 2)
-        value, coefficients = float(values[-1]), vectors[:, -1]
-        difference = float(np.linalg.norm(coefficients @ (images[:k] - value * basis[:k])))
-        if difference <= residual * value:
-            reached = difference / value if value > 0 else 0.0
-            return Eigenvalue(value, reached, k, coefficients @ basis[:k])
-        relative = difference / value if value > 0 else np.inf
-        if k < len(basis):
-            w = images[k - 1]
-            for _ in range(2):  # twice is enough against rounding
-                w = w - (basis[:k] @ w) @ basis[:k]
-            norm = np.linalg.norm(w)
-            if norm == 0:
-                break
-            basis[k] = w / norm
-    raise NotConverged(
-        f"the largest eigenvalue has a relative residual of {relative:.1e} after {k} products, "
-        f"{residual:.1e} was asked for; ask for a larger residual or allow more products"
-    )
+    found, _ = search(product, start[None], residual=residual, most=most)
+    return checked(found, residual)[0]

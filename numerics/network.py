@@ -52,12 +52,15 @@ class Sensitivity:
     r"""The outputs' derivatives by one layer l, of the shape that ``numerics.hidden`` explains.
 
     ``inner`` is :math:`\partial f_k(t)/\partial u^l(t')`, ``outer`` that by
-    :math:`\bar u^l(t')`, the argument of the activation.
+    :math:`\bar u^l(t')`, the argument of the activation. ``factors`` are a (n, C, M_l)
+    and P (n, N, M_l) where ``inner`` is :math:`a_{ki} P_i(t)` for t' = t and 0 elsewhere: known
+    for the layer below the outputs, unless it is normalized.
     """
 
     layer: int
     inner: np.ndarray
     outer: np.ndarray
+    factors: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def propagate(network: Network, parameters: Parameters, inputs: np.ndarray) -> Forward:
@@ -108,14 +111,18 @@ def backpropagate(run: Forward, combinations: np.ndarray | None = None) -> Itera
     n, C, N = run.linear_outputs.shape
     output_weights = run.affines[-1].W.swapaxes(1, 2)
     outer = output_weights[:, :, None, :] * run.derivatives[-1][:, None]
+    factors = None
     if combinations is None:
+        if run.hidden[-1].scheme.over == "":
+            factors = output_weights, run.derivatives[-1]
         outer = outer.reshape(n, C, N, 1, 1, -1)
     else:
         blocks, _, B = combinations.shape[1:]
         outer = outer.reshape(n, C, blocks, 1, B, -1) * combinations[:, None, ..., None]
     for l in range(len(run.hidden), 0, -1):
         inner = run.hidden[l - 1].derivatives_below(outer)
-        yield Sensitivity(l, inner, outer)
+        yield Sensitivity(l, inner, outer, factors)
+        factors = None
         if l > 1:
             rows = inner.reshape(n, -1, inner.shape[-1])
             outer = (rows @ run.affines[l - 1].W.swapaxes(1, 2)).reshape(*inner.shape[:-1], -1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -33,6 +34,10 @@ class Parameters(NamedTuple):
     def of(self, networks: slice) -> Parameters:
         """Those of some of the networks."""
         return Parameters(*(tuple(array[networks] for array in part) for part in self))
+
+    def astype(self, dtype: Any) -> Parameters:
+        """Rounded to another precision: all that is computed from them is of that precision."""
+        return Parameters(*(tuple(array.astype(dtype) for array in part) for part in self))
 
 
 def draw_parameters(
@@ -143,8 +148,8 @@ def affine_layers(network: Network, parameters: Parameters) -> tuple[Affine, ...
     """The maps of all layers l = 1..L."""
     pairs = zip(parameters.weights, parameters.biases, strict=True)
     if network.parameterization == "ntk":
-        sigma_w, sigma_b = np.sqrt(float(network.sigma_w2)), np.sqrt(float(network.sigma_b2))
-        rates = [sigma_w / np.sqrt(W.shape[1]) for W in parameters.weights]
+        sigma_w, sigma_b = sqrt(float(network.sigma_w2)), sqrt(float(network.sigma_b2))
+        rates = [sigma_w / sqrt(W.shape[1]) for W in parameters.weights]
         return tuple(
             Affine(rate * W, sigma_b * b, rate, sigma_b)
             for (W, b), rate in zip(pairs, rates, strict=True)
@@ -152,7 +157,10 @@ def affine_layers(network: Network, parameters: Parameters) -> tuple[Affine, ...
     if network.weights == "plain":
         return tuple(Affine(W, b) for W, b in pairs)
     centred = network.weights == "weight-standardization"
-    gains = [np.sqrt(float(network.sigma_w2))] * network.depth if centred else parameters.gains
+    gains = parameters.gains
+    if centred:
+        gain = sqrt(float(network.sigma_w2))
+        gains = tuple(np.full_like(b, gain) for b in parameters.biases)
     return tuple(
         _normalized(V, b, gain, centred) for (V, b), gain in zip(pairs, gains, strict=True)
     )
@@ -170,5 +178,5 @@ def _normalized(V: np.ndarray, b: np.ndarray, gains: np.ndarray, centred: bool) 
         )
     directions = V / norms[:, None, :]
     rates = gains / norms
-    W = directions * np.broadcast_to(gains, norms.shape)[:, None, :]
+    W = directions * gains[:, None, :]
     return Affine(W, b, rates, 1.0, directions, centred)

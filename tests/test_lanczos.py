@@ -6,11 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from numerics.blocks import layer_grams
+from numerics.dual_product import DualProduct
 from numerics.fisher import dual_gram
-from numerics.lanczos import DualProduct, NotConverged, lanczos, largest_eigenvalue
-from numerics.network import Parameters, draw_inputs, draw_parameters, propagate
+from numerics.lanczos import NotConverged, lanczos
+from numerics.largest_eigenvalue import largest_eigenvalue, top_eigenvalues
+from numerics.network import (
+    Parameters,
+    backpropagate,
+    draw_inputs,
+    draw_parameters,
+    propagate,
+)
 from tests.test_schemes_numeric import as_table, built, networks, plain_forward, posed
-from theory.architecture import Network
+from theory.architecture import DescriptionError, Network
 
 START = np.random.default_rng(0).standard_normal(2000)  # of the iterations without a network
 
@@ -55,7 +64,7 @@ def test_largest_eigenvalue_need_not_be_that_of_the_output_layer(activation, hid
     inputs = draw_inputs(network, 64, 24, 1, rng)
     exact = np.linalg.eigvalsh(dual_gram(network, parameters, inputs)[0] / 24)[-1]
     product = DualProduct.at(network, parameters, inputs)
-    own = np.array([product.of_output_layer(e) for e in np.eye(24)])
+    own = np.array([product.of_layers_from(3, e) for e in np.eye(24)])
     h = propagate(network, parameters, inputs).activations[-1][0]
     assert own == pytest.approx((h @ h.T + 1) / 24, rel=1e-12)
     assert np.linalg.eigvalsh(own)[-1] < exact / 2
@@ -64,6 +73,85 @@ def test_largest_eigenvalue_need_not_be_that_of_the_output_layer(activation, hid
     assert np.linalg.norm(product(found.vector) - found.value * found.vector) == pytest.approx(
         found.residual * found.value, rel=1e-6
     )
+
+
+@pytest.mark.parametrize("hidden", ["none", "batchnorm", "layernorm"])
+@pytest.mark.parametrize(
+    ("activation", "depth", "last"),
+    [
+        ("relu", 2, "none"),
+        ("tanh", 3, "none"),
+        ("relu", 4, "none"),
+        ("tanh", 3, "mean-subtraction"),
+    ],
+)
+def test_top_eigenvalues_are_those_of_the_matrix(activation, depth, last, hidden):
+    network = Network(
+        activation, depth=depth, sigma_w2=2, sigma_b2=0.1, hidden=hidden, last=last, outputs=3
+    )
+    rng = np.random.default_rng(8)
+    parameters = draw_parameters(network, 64, 1, rng)
+    inputs = draw_inputs(network, 64, 20, 1, rng)
+    F = dual_gram(network, parameters, inputs)[0] / 20
+    exact = np.linalg.eigvalsh(F)[::-1]
+    found = top_eigenvalues(network, parameters, inputs, 4, residual=1e-8)
+    for one, value in zip(found, exact, strict=False):
+        assert one.value == pytest.approx(value, rel=1e-9)
+        length = np.linalg.norm(F @ one.vector - one.value * one.vector)
+        assert length <= 1.01e-8 * exact[0]
+    vectors = np.array([one.vector for one in found])
+    assert vectors @ vectors.T == pytest.approx(np.eye(4), abs=1e-12)
+
+
+def test_all_eigenvalues_can_be_asked_for_and_no_more():
+    network, parameters, inputs = drawn("none", 16, 3)
+    exact = np.linalg.eigvalsh(dual_gram(network, parameters, inputs)[0] / 3)[::-1]
+    found = top_eigenvalues(network, parameters, inputs, 6, residual=1e-10)
+    assert [one.value for one in found] == pytest.approx(exact, rel=1e-9, abs=1e-9)
+    with pytest.raises(DescriptionError, match="from 1 to 6, 7 given"):
+        top_eigenvalues(network, parameters, inputs, 7)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e30])
+def test_numbers_that_float32_cannot_hold_are_left_to_float64(scale):
+    network, parameters, inputs = drawn("none", 32, 8)
+    *below, last = parameters.weights
+    scaled = parameters._replace(weights=(*below, scale * last))
+    exact = np.linalg.eigvalsh(dual_gram(network, scaled, inputs)[0] / 8)[-1]
+    found = largest_eigenvalue(network, scaled, inputs, residual=1e-8)
+    assert found.value == pytest.approx(exact, rel=1e-11)
+
+
+def test_what_the_layers_on_top_do_not_see_is_found():
+    """The largest eigenvalue comes from the first layer alone, and from one sample."""
+    network = Network("relu", depth=3, sigma_w2=2, sigma_b2=0.1)
+    rng = np.random.default_rng(6)
+    parameters = draw_parameters(network, 64, 1, rng)
+    inputs = draw_inputs(network, 64, 24, 1, rng)
+    first, *others = parameters.weights
+    inputs[0, 0] *= 100
+    scaled = parameters._replace(weights=(first / 100, *others))
+    F = dual_gram(network, scaled, inputs)[0] / 24
+    on_top = DualProduct.at(network, scaled, inputs)
+    part = np.array([on_top.of_layers_from(2, e) for e in np.eye(24)])
+    assert np.linalg.eigvalsh(part)[-1] < 0.1 * np.linalg.eigvalsh(F)[-1]
+    found = largest_eigenvalue(network, scaled, inputs)
+    assert found.value == pytest.approx(np.linalg.eigvalsh(F)[-1], rel=1e-5)
+
+
+def test_the_layers_on_top_contribute_their_own_part():
+    network, parameters, inputs = drawn("layernorm", 16, 6)
+    product = DualProduct.at(network, parameters, inputs)
+    run = propagate(network, parameters, inputs)
+    whole = np.array([product(e) for e in np.eye(12)])
+    from_second = np.array([product.of_layers_from(2, e) for e in np.eye(12)])
+    first = next(one for one in layer_grams(network, run) if one.name == "weights.1")
+    biases = np.zeros((12, 12))
+    for sensitivity in backpropagate(run):
+        if sensitivity.layer == 1:
+            D = sensitivity.inner.reshape(12, -1)
+            biases = D @ D.T
+    assert whole - from_second == pytest.approx((first.gram[0] + biases) / 6, abs=1e-12)
 
 
 def test_a_network_without_gradients_has_the_eigenvalue_zero():

@@ -1,0 +1,56 @@
+"""Sums of symmetric products against the whole products by einsum."""
+
+import numpy as np
+import pytest
+
+from numerics import products
+from numerics.products import Sum
+
+RNG = np.random.default_rng(3)
+
+
+def symmetric(*shape):
+    G = RNG.standard_normal(shape)
+    return G + G.swapaxes(-1, -2)
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 4])
+@pytest.mark.parametrize("weights", [None, symmetric(5, 5), symmetric(2, 5, 5)])
+def test_products_of_units_add_up_with_their_signs(outputs, weights):
+    Z, Y = RNG.standard_normal((2, 2, outputs, 5, 3))
+    one = Sum((2, outputs, 5, outputs, 5), Z.dtype)
+    one.add_units(Z, 1, weights)
+    one.add_units(Y, -1)
+    w = np.ones((5, 5)) if weights is None else weights
+    w = np.broadcast_to(w, (2, 5, 5))
+    expected = np.einsum("nctm,ndsm,nts->nctds", Z, Z, w) - np.einsum("nctm,ndsm->nctds", Y, Y)
+    assert one.mirrored() == pytest.approx(expected, rel=1e-13, abs=1e-13)
+
+
+@pytest.mark.parametrize("samples", [products.POLARIZED - 1, products.POLARIZED])
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_outer_products_are_those_of_units_on_both_sides_of_the_threshold(samples, outputs):
+    a, P = RNG.standard_normal((2, outputs, 7)), RNG.standard_normal((2, samples, 7))
+    G = symmetric(2, samples, samples)
+    one = Sum((2, outputs, samples, outputs, samples), P.dtype)
+    one.add_outer(a, P, G)
+    Z = np.einsum("nkm,ntm->nktm", a, P)
+    expected = np.einsum("nctm,ndsm,nts->nctds", Z, Z, G)
+    assert one.mirrored() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+@pytest.mark.parametrize("weights", [symmetric(6, 6), symmetric(2, 6, 6)])
+def test_products_of_coupled_samples_are_weighted_sums_over_both(weights):
+    D = RNG.standard_normal((2, 3, 2, 4, 3, 5))  # n, C, blocks, T, R, M
+    one = Sum((2, 3, 8, 3, 8), D.dtype)
+    one.add_coupled(D, weights)
+    G = np.broadcast_to(weights, (2, 6, 6)).reshape(2, 2, 3, 2, 3)
+    expected = np.einsum("ncatrm,ndbvsm,narbs->ncatdbv", D, D, G).reshape(2, 3, 8, 3, 8)
+    assert one.mirrored() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+
+
+def test_a_sum_has_the_precision_that_it_is_given():
+    Z = RNG.standard_normal((1, 2, 3, 4), dtype=np.float32)
+    one = Sum((1, 2, 3, 2, 3), Z.dtype)
+    one.add_units(Z)
+    assert one.mirrored().dtype == np.float32
