@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from theory.errors import DescriptionError, NotConverged
+from theory.errors import DescriptionError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -68,7 +68,6 @@ def bridge(options: argparse.Namespace) -> dict[str, Any]:
     Raises ``DescriptionError`` for meaningless input, ``OutOfRegime`` where the weights are not
     scale-invariant, ``NotCovered`` where there is no Hessian.
     """
-    from numerics import lanczos
     from numerics.ensemble import check_size, in_range
     from theory.network_file import read_network
     from theory.scale_invariance import check_decay
@@ -83,11 +82,8 @@ def bridge(options: argparse.Namespace) -> dict[str, Any]:
             f"--below must be below 1, {options.below:g} given: a start above the edge grows first"
         )
     check_size(network, options.width, options.samples)
-    try:
-        with in_range(network):
-            runs = [_one(network, options, seed) for seed in range(seeds)]
-    except lanczos.NotConverged as problem:
-        raise NotConverged(str(problem)) from None
+    with in_range(network):
+        runs = [_one(network, options, seed) for seed in range(seeds)]
     parts = [{"layer": layer} | _collected([run[0][layer] for run in runs]) for layer in runs[0][0]]
     return {
         "network": network.describe(),

@@ -32,6 +32,7 @@ from derivations.tables import command as tables
 
 if TYPE_CHECKING:
     from derivations.theorem import Theorem
+    from theory.architecture import Network
 
 NEGATIVE = re.compile(r"-(\d+\.?\d*|\.\d+)(e[+-]?\d+|/\d+)?$", re.IGNORECASE)
 """A value that begins with a minus: a decimal, with exponent, or a fraction."""
@@ -138,6 +139,9 @@ def _parser() -> Parser:
     sub.add_argument("--seeds", type=int, required=True, metavar="S", help="number of networks")
     sub.add_argument("--inputs", metavar="FILE.npy", help="inputs of shape (N, M_0)")
     sub.add_argument("--memory", type=float, default=16, metavar="GIB", help="memory budget: 16")
+    sub.add_argument(
+        "--top", type=int, metavar="K", help="the K largest eigenvalues alone, without the matrix"
+    )
 
     sub = command(sweep_command.sweep, "sweep", "measure many networks and keep every number")
     sweep_command.add_arguments(sub)
@@ -273,10 +277,12 @@ def measure(options: argparse.Namespace) -> int:
     from theory.network_file import read_network
 
     network = read_network(options.network)
-    inputs = None if options.inputs is None else _load(options.inputs)
     if not 0 < options.memory < float("inf"):
         raise DescriptionError(f"memory must be a positive number of GiB, {options.memory} given")
     check_samples(network.last, options.samples)
+    if options.top is not None:
+        return _measure_top(network, options)
+    inputs = None if options.inputs is None else _load(options.inputs)
     with _warnings_in_one_line():
         measured = measure(
             network,
@@ -289,6 +295,38 @@ def measure(options: argparse.Namespace) -> int:
         )
     sizes = {"width": options.width, "samples": options.samples, "seeds": options.seeds}
     return _show({"network": network.describe()} | sizes | _plain(measured), options.json)
+
+
+def _measure_top(network: Network, options: argparse.Namespace) -> int:
+    from numerics.eigenvalues import largest_eigenvalues
+    from numerics.ensemble import Measurement
+    from theory.errors import DescriptionError
+
+    if options.inputs is not None:
+        raise DescriptionError("--top draws its inputs; leave out --inputs")
+    if options.seeds < 1:
+        raise DescriptionError(
+            f"seeds must be a positive number of networks, {options.seeds} given"
+        )
+    found = largest_eigenvalues(
+        network,
+        options.width,
+        options.samples,
+        range(options.seeds),
+        options.top,
+        memory_budget=int(options.memory * 2**30),
+        progress=sys.stderr.isatty(),
+    )
+    sizes = {"width": options.width, "samples": options.samples, "seeds": options.seeds}
+    ranks = zip(*found, strict=True)
+    measured = {
+        "largest_eigenvalues": [
+            _plain(Measurement(tuple(one.value for one in rank))) for rank in ranks
+        ],
+        "residual": max(one.residual for network in found for one in network),
+        "products": max(network[0].products for network in found),
+    }
+    return _show({"network": network.describe()} | sizes | measured, options.json)
 
 
 @contextmanager

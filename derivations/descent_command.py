@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from derivations.output_file import check_writable
-from theory.errors import DescriptionError, NotConverged, NotCovered, OutOfRegime
+from theory.errors import DescriptionError, NotCovered, OutOfRegime
 
 if TYPE_CHECKING:
     from numerics.descent import Descent, Growth
@@ -138,7 +138,6 @@ def learning_map(
     regime: str,
 ) -> dict[str, Any]:
     """What ``descent`` says of the network with each of these last layers."""
-    from numerics import lanczos
     from numerics.descent import descend, growth
     from numerics.ensemble import check_size, over_blocks
     from theory.last_layer import check_samples
@@ -158,10 +157,7 @@ def learning_map(
         return Run(near, descend(network, width, samples, rates, steps, (seed,)))
 
     jobs = [(*point, seed) for point in points for seed in range(seeds)]
-    try:
-        runs = over_blocks(one, jobs, "networks", progress=sys.stderr.isatty())
-    except lanczos.NotConverged as problem:
-        raise NotConverged(str(problem)) from None
+    runs = over_blocks(one, jobs, "networks", progress=sys.stderr.isatty())
     of_points = [runs[first : first + seeds] for first in range(0, len(runs), seeds)]
     return {
         "network": given.describe(),

@@ -13,7 +13,6 @@ from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from numerics.descent import gradient
 from numerics.fisher import group_grams
-from numerics.lanczos import NotConverged
 from numerics.losses import IMAGINARY
 from numerics.network import Parameters, forward
 from theory.architecture import (
@@ -22,6 +21,7 @@ from theory.architecture import (
     DescriptionError,
     Expression,
     Network,
+    NotConverged,
     NotCovered,
 )
 

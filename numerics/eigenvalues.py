@@ -1,4 +1,4 @@
-"""All eigenvalues of the dual Fisher matrix of random networks."""
+"""Eigenvalues of the dual Fisher matrix of random networks: all, or the largest without it."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from numerics.ensemble import (
     over_blocks,
 )
 from numerics.fisher import dual_gram
+from numerics.lanczos import Eigenvalue
+from numerics.largest_eigenvalue import top_eigenvalues
 from theory.architecture import Network
 
 
@@ -63,5 +65,42 @@ def eigenvalues(
             W = parameters.weights[-1][one]
             scale = float((W**2).sum() / (unit * network.outputs))
         return Eigenvalues(linalg.eigvalsh(K / samples), scale)
+
+    return over_blocks(one_network, [(seed,) for seed in seeds], "networks", progress)
+
+
+def largest_eigenvalues(
+    network: Network,
+    width: int,
+    samples: int,
+    seeds: Iterable[int],
+    count: int,
+    *,
+    residual: float = 1e-6,
+    memory_budget: int = MEMORY_BUDGET,
+    progress: bool = False,
+) -> list[list[Eigenvalue]]:
+    r"""The ``count`` largest eigenvalues of F* of every network, descending, matrix-free.
+
+    Of the networks that ``measure`` draws, by ``numerics.largest_eigenvalue.top_eigenvalues``: for
+    C N in the ten thousands. Raises ``DescriptionError`` for meaningless input, or if the memory
+    would exceed the budget, ``NotConverged`` where a residual is not reached.
+
+    >>> net = Network("linear", depth=2, sigma_w2=1)
+    >>> (top, _), = largest_eigenvalues(net, 8, 4, [0], 2)
+    >>> bool(abs(top.value / eigenvalues(net, 8, 4, [0])[0].values[-1] - 1) < 1e-10)
+    True
+    """
+    seeds = list(seeds)
+    check_size(network, width, samples, memory_budget, seeds=seeds, matrix_free=True)
+    size = block_size(width)
+
+    def one_network(seed: int) -> list[Eigenvalue]:
+        parameters, inputs = draw_block(network, width, samples, seed // size)
+        one = slice(seed % size, seed % size + 1)
+        with in_range(network):
+            return top_eigenvalues(
+                network, parameters.of(one), inputs[one], count, residual=residual
+            )
 
     return over_blocks(one_network, [(seed,) for seed in seeds], "networks", progress)

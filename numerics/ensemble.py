@@ -41,6 +41,9 @@ MEMORY_BUDGET = 16 * 2**30
 COUPLED_ARRAYS = 8
 """Arrays of C N B M numbers that are held at once where batches of B samples couple."""
 
+STREAMED_VECTORS = 300
+"""Vectors of C N numbers that the largest eigenvalues without the matrix may hold."""
+
 LARGEST_ARRAY = 2**21
 """Numbers in one array over which the networks of a block are taken together."""
 
@@ -152,12 +155,12 @@ def measure(
     [0.969858, 0.812969]
     """
     indices = _seeds(seeds)
-    check_size(network, width, samples, memory_budget)
+    check_size(network, width, samples, memory_budget, seeds=indices)
+    size = block_size(width)
+    wanted = sorted({index // size for index in indices})
     if inputs is not None:
         inputs = _check_inputs(inputs, network, width, samples)
         warn_if_far("inputs", inputs)
-    size = block_size(width)
-    wanted = sorted({index // size for index in indices})
 
     def one_block(block: int) -> dict[int, dict[str, Any]]:
         parameters, drawn = draw_block(network, width, samples, block)
@@ -215,8 +218,20 @@ def _measure_one(
     return measure_gram(network, K[0], groups, mapped[0], width)
 
 
-def check_size(network: Network, width: int, samples: int, budget: int = MEMORY_BUDGET) -> None:
-    """Refuse sizes that are meaningless or too large, before anything is drawn."""
+def check_size(
+    network: Network,
+    width: int,
+    samples: int,
+    budget: int = MEMORY_BUDGET,
+    *,
+    seeds: Sequence[int] | None = None,
+    matrix_free: bool = False,
+) -> None:
+    """Refuse sizes that are meaningless or too large, before anything is drawn.
+
+    The workers take the blocks of ``seeds`` at the same time, or as many as they are.
+    ``matrix_free``: for ``numerics.eigenvalues.largest_eigenvalues``.
+    """
     check_samples(samples)
     widths = network.widths(width)
     count, C = block_size(width), network.outputs
@@ -226,12 +241,23 @@ def check_size(network: Network, width: int, samples: int, budget: int = MEMORY_
     passes += COUPLED_ARRAYS * _coupled(network, width, samples)
     grams = (4 + len(network.parameter_groups(width))) * (C * samples) ** 2
     together = _together(network, width, samples)
-    need = 8 * workers() * (normalized * weights + together * (passes + grams))
+    parallel = workers()
+    if seeds is not None:  # matrix-free, every network draws its block
+        parallel = min(parallel, len(seeds if matrix_free else {i // count for i in seeds}))
+    streamed = 3 * normalized * weights // 2 + 8 * samples * sum(widths)
+    streamed += (2 * network.depth * samples + STREAMED_VECTORS * C) * samples
+    formed = normalized * weights + together * (passes + grams)
+    need = 8 * parallel * (streamed if matrix_free else formed)
     if need > budget:
+        less = "use a smaller width, fewer samples or fewer outputs"
+        if 2 * streamed < formed:
+            less += (
+                "; the largest eigenvalues alone (measure --top) need about "
+                f"{Decimal(8 * parallel * streamed) / 2**30:.1f} GiB"
+            )
         raise DescriptionError(
             f"width {width}, {samples} samples and {C} outputs need about "
-            f"{Decimal(need) / 2**30:.1f} GiB, the budget is {budget / 2**30:.1f} GiB; "
-            "use a smaller width, fewer samples or fewer outputs"
+            f"{Decimal(need) / 2**30:.1f} GiB, the budget is {budget / 2**30:.1f} GiB; {less}"
         )
 
 

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
+from theory.architecture import NotConverged
+
 Product = Callable[[np.ndarray], np.ndarray]
 Correction = Callable[[np.ndarray, int], np.ndarray]
 """A residual of the i-th eigenvalue to a direction in which its vector is to be improved."""
@@ -23,10 +25,6 @@ NEW = 1e-3
 
 FIRST = 16
 """Vectors for which a subspace has memory at first; it doubles."""
-
-
-class NotConverged(ArithmeticError):
-    """An iteration that did not reach the residual asked for."""
 
 
 class Eigenvalue(NamedTuple):

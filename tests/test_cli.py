@@ -468,6 +468,27 @@ def test_networks_are_measured_on_given_inputs(result, net, tmp_path, dtype):
     assert said["kappa1"] != result(*sized("measure", path, 4, 3), "--seeds", 2)["kappa1"]
 
 
+def test_largest_eigenvalues_are_measured_without_the_matrix(result, net):
+    path = net(outputs=2)
+    whole = result(*sized("measure", path, 20, 6), "--seeds", 3)
+    said = result(*sized("measure", path, 20, 6), "--seeds", 3, "--top", 2)
+    first, second = said["largest_eigenvalues"]
+    top = (np.array(first["values"]) + second["values"]) / 2
+    assert first["values"] == pytest.approx(whole["largest_eigenvalue"]["values"], rel=1e-9)
+    assert top == pytest.approx(whole["top_mean"]["values"], rel=1e-9)
+    assert 0 < said["residual"] <= 1e-6
+    assert said["products"] >= 2
+
+
+def test_a_matrix_beyond_the_budget_is_refused_with_what_its_top_needs(run, net):
+    sizes = ("--width", 64, "--samples", 4000, "--seeds", 1)
+    status, _, err = run("measure", net(outputs=10), *sizes)
+    assert status == 2
+    needed = float(err.split("(measure --top) need about ")[1].split(" GiB")[0])
+    assert needed < 2
+    refused(run("measure", net(outputs=10), *sizes, "--top", 1, "--memory", 0.01), "0.0 GiB")
+
+
 def header(text):
     """A file of NumPy's format with this header and no data."""
     words = text.encode()
@@ -578,6 +599,10 @@ ONE = {
     "negative networks": ("measure", {}, {"--seeds": -2}, "seeds", "-2"),
     "networks float": ("measure", {}, {"--seeds": "1.5"}, "--seeds", "1.5"),
     "budget too small": ("measure", {}, {"--memory": 1e-6}, "GiB", "budget", "0.0 GiB"),
+    "no eigenvalue": ("measure", {}, {"--top": 0}, "from 1 to 4", "0 given"),
+    "too many eigenvalues": ("measure", {}, {"--top": 5}, "from 1 to 4", "5 given"),
+    "top of no networks": ("measure", {}, {"--top": 1, "--seeds": 0}, "seeds", "0"),
+    "top of given inputs": ("measure", {}, {"--top": 1, "--inputs": "x.npy"}, "--inputs"),
     "budget nan": ("measure", {}, {"--memory": "nan"}, "memory"),
     "budget word": ("measure", {}, {"--memory": "much"}, "--memory", "much"),
     "too wide": ("measure", {}, {"--width": 10**6}, "1000000", "GiB", "16.0 GiB"),

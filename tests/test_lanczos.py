@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from numerics.blocks import layer_grams
 from numerics.dual_product import DualProduct
 from numerics.fisher import dual_gram
-from numerics.lanczos import NotConverged, lanczos
+from numerics.lanczos import lanczos
 from numerics.largest_eigenvalue import largest_eigenvalue, top_eigenvalues
 from numerics.network import (
     Parameters,
@@ -19,7 +19,7 @@ from numerics.network import (
     propagate,
 )
 from tests.test_schemes_numeric import as_table, built, networks, plain_forward, posed
-from theory.architecture import DescriptionError, Network
+from theory.architecture import DescriptionError, Network, NotConverged
 
 START = np.random.default_rng(0).standard_normal(2000)  # of the iterations without a network
 
