@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from numerics.fisher import grams_below, grams_of_outputs
-from numerics.hidden import collect
 from numerics.network import Forward, backpropagate
 from theory.architecture import Network
 
@@ -66,4 +65,4 @@ def _features(run: Forward) -> Iterator[tuple[int, np.ndarray]]:
     yield len(run.affines) - 1, np.broadcast_to(W[:, :, None], (n, C, N, W.shape[-1]))
     for sensitivity in backpropagate(run):
         below = run.affines[sensitivity.layer - 1].W.swapaxes(1, 2)
-        yield sensitivity.layer - 1, collect(sensitivity.inner) @ below[:, None]
+        yield sensitivity.layer - 1, sensitivity.collected() @ below[:, None]

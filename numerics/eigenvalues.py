@@ -51,7 +51,8 @@ def eigenvalues(
     >>> one.values.shape, bool(one.values.min() > 0)
     ((4,), True)
     """
-    check_size(network, width, samples, memory_budget)
+    jobs = [(seed,) for seed in seeds]
+    check_size(network, width, samples, memory_budget, one_by_one=len(jobs))
     size = block_size(width)
 
     def one_network(seed: int) -> Eigenvalues:
@@ -66,7 +67,7 @@ def eigenvalues(
             scale = float((W**2).sum() / (unit * network.outputs))
         return Eigenvalues(linalg.eigvalsh(K / samples), scale)
 
-    return over_blocks(one_network, [(seed,) for seed in seeds], "networks", progress)
+    return over_blocks(one_network, jobs, "networks", progress)
 
 
 def largest_eigenvalues(
@@ -91,8 +92,8 @@ def largest_eigenvalues(
     >>> bool(abs(top.value / eigenvalues(net, 8, 4, [0])[0].values[-1] - 1) < 1e-10)
     True
     """
-    seeds = list(seeds)
-    check_size(network, width, samples, memory_budget, seeds=seeds, matrix_free=True)
+    jobs = [(seed,) for seed in seeds]
+    check_size(network, width, samples, memory_budget, one_by_one=len(jobs), matrix_free=True)
     size = block_size(width)
 
     def one_network(seed: int) -> list[Eigenvalue]:
@@ -103,4 +104,4 @@ def largest_eigenvalues(
                 network, parameters.of(one), inputs[one], count, residual=residual
             )
 
-    return over_blocks(one_network, [(seed,) for seed in seeds], "networks", progress)
+    return over_blocks(one_network, jobs, "networks", progress)

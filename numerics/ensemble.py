@@ -43,6 +43,9 @@ COUPLED_ARRAYS = 8
 
 STREAMED_VECTORS = 300
 """Vectors of C N numbers that the largest eigenvalues without the matrix may hold."""
+GRAM_ARRAYS, KERNEL_ARRAYS = 4, 14
+"""Arrays of (C N)^2 numbers held at once beside those of the parameter groups, for the Gram matrix
+of one network and for the kernels that are observed."""
 
 LARGEST_ARRAY = 2**21
 """Numbers in one array over which the networks of a block are taken together."""
@@ -155,9 +158,10 @@ def measure(
     [0.969858, 0.812969]
     """
     indices = _seeds(seeds)
-    check_size(network, width, samples, memory_budget, seeds=indices)
+    network.widths(width)  # refuses what is no width
     size = block_size(width)
     wanted = sorted({index // size for index in indices})
+    check_size(network, width, samples, memory_budget, one_by_one=len(wanted))
     if inputs is not None:
         inputs = _check_inputs(inputs, network, width, samples)
         warn_if_far("inputs", inputs)
@@ -224,36 +228,38 @@ def check_size(
     samples: int,
     budget: int = MEMORY_BUDGET,
     *,
-    seeds: Sequence[int] | None = None,
+    one_by_one: int | None = None,
     matrix_free: bool = False,
 ) -> None:
     """Refuse sizes that are meaningless or too large, before anything is drawn.
 
-    The workers take the blocks of ``seeds`` at the same time, or as many as they are.
-    ``matrix_free``: for ``numerics.eigenvalues.largest_eigenvalues``.
+    ``one_by_one``: in how many tasks networks are measured one at a time; by default every worker
+    observes as many of a block together as ``LARGEST_ARRAY`` allows. ``matrix_free``: for
+    ``numerics.eigenvalues.largest_eigenvalues``.
     """
     check_samples(samples)
     widths = network.widths(width)
     count, C = block_size(width), network.outputs
-    weights = count * sum(into * out for into, out in pairwise(widths))
+    drawn = count * (sum(into * out for into, out in pairwise(widths)) + samples * widths[0])
     normalized = 1 if network.weights == "plain" else 3
     passes = (2 * sum(widths) + 2 * C * max(widths[1:])) * samples
+    if any(scheme.over == "samples" for scheme in network.layers or ()):
+        passes += 4 * (C + 1) * max(widths[1:]) * samples
     passes += COUPLED_ARRAYS * _coupled(network, width, samples)
-    grams = (4 + len(network.parameter_groups(width))) * (C * samples) ** 2
-    together = _together(network, width, samples)
-    parallel = workers()
-    if seeds is not None:  # matrix-free, every network draws its block
-        parallel = min(parallel, len(seeds if matrix_free else {i // count for i in seeds}))
-    streamed = 3 * normalized * weights // 2 + 8 * samples * sum(widths)
+    arrays = GRAM_ARRAYS if one_by_one else KERNEL_ARRAYS
+    grams = (arrays + len(network.parameter_groups(width))) * (C * samples) ** 2
+    together = 1 if one_by_one else _together(network, width, samples)
+    active = 8 * min(workers(), one_by_one or workers())
+    streamed = 3 * normalized * drawn // 2 + 8 * samples * sum(widths)
     streamed += (2 * network.depth * samples + STREAMED_VECTORS * C) * samples
-    formed = normalized * weights + together * (passes + grams)
-    need = 8 * parallel * (streamed if matrix_free else formed)
+    formed = normalized * drawn + together * (passes + grams)
+    need = active * (streamed if matrix_free else formed)
     if need > budget:
         less = "use a smaller width, fewer samples or fewer outputs"
         if 2 * streamed < formed:
             less += (
                 "; the largest eigenvalues alone (measure --top) need about "
-                f"{Decimal(8 * parallel * streamed) / 2**30:.1f} GiB"
+                f"{Decimal(active * streamed) / 2**30:.1f} GiB"
             )
         raise DescriptionError(
             f"width {width}, {samples} samples and {C} outputs need about "
@@ -268,9 +274,12 @@ def check_samples(samples: int) -> None:
 
 
 def _coupled(network: Network, width: int, samples: int) -> int:
-    """Numbers C N B M among one network's derivatives where its layers couple B samples, or 0."""
+    """Numbers C N B M among one network's derivatives below a layer that couples B samples, or 0.
+
+    Those by the first such layer from above are not formed, ``Sensitivity.inner``.
+    """
     batch = network.batch(samples)
-    if not any(scheme.over == "samples" for scheme in network.layers or ()):
+    if not any(scheme.over == "samples" for scheme in (network.layers or ())[1:]):
         return 0
     return network.outputs * samples * batch * max(network.widths(width)[1:])
 
@@ -329,7 +338,10 @@ def observe_all(
     """The named observables of the networks of all parts, and ``seconds``, the time it took."""
     start = time.perf_counter()
     with in_range(network):
-        found = [[observed(name, kernels, network) for name in observables] for kernels in parts]
+        found = []
+        for kernels in parts:
+            found.append([observed(name, kernels, network) for name in observables])
+            del kernels  # before the next part is computed
     values = {
         name: np.concatenate(one)
         for name, one in zip(observables, zip(*found, strict=True), strict=True)

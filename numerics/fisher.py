@@ -116,24 +116,17 @@ def grams_below(
     else:
         sums = dict.fromkeys(groups, Sum(shape, dtype))
     for sensitivity in backpropagate(run, combinations):
-        l, D = sensitivity.layer, sensitivity.inner
+        l = sensitivity.layer
         affine, h = run.affines[l - 1], run.activations[l - 1]
-        gram = affine.gram(h)
+        gram, rates = affine.gram(h), None
         merged = network.bias_gradients and not split and affine.directions is None
         if merged:  # one product serves weights and biases
             gram = gram + affine.bias_rate**2
-        factors = sensitivity.factors
         if affine.directions is not None:
             rates = np.asarray(affine.rates)[:, None]
-            D = D * rates[:, :, None, None, None]
-            sums["weights"].add_units(collect(D, h @ affine.directions), -1)
-            factors = None if factors is None else (factors[0] * rates, factors[1])
-        if factors is not None:
-            sums["weights"].add_outer(*factors, gram)
-        elif D.shape[4] == 1:
-            sums["weights"].add_units(D.reshape(n, C, N, -1), 1, gram)
-        else:
-            sums["weights"].add_coupled(D, gram)
+            along = sensitivity.collected(h @ affine.directions)
+            sums["weights"].add_units(rates[:, :, None] * along, -1)
+        _add_weights(sums["weights"], sensitivity, gram, rates)
         for group, Z in unit_gradients(network, run, sensitivity, biases=not merged):
             sums[group].add_units(Z)
     if split:
@@ -148,16 +141,16 @@ def unit_gradients(
 
     Not ``biases``, theirs are left out.
     """
-    l, D = sensitivity.layer, sensitivity.inner
+    l = sensitivity.layer
     affine = run.affines[l - 1]
     scheme = (*(network.layers or ()), network.last)[l - 1]
     if network.bias_gradients and biases:
-        yield "biases", affine.bias_rate * collect(D)
+        yield "biases", affine.bias_rate * sensitivity.collected()
     if isinstance(scheme, Normalized) and scheme.trained:
         yield "scales", collect(sensitivity.outer, run.hidden[l - 1].normalized())
         yield "shifts", collect(sensitivity.outer)
     if network.trained_gains and affine.directions is not None:
-        yield "gains", collect(D, run.activations[l - 1] @ affine.directions)
+        yield "gains", sensitivity.collected(run.activations[l - 1] @ affine.directions)
 
 
 def grams_of_outputs(network: Network, run: Forward) -> dict[str, np.ndarray]:
@@ -177,3 +170,27 @@ def grams_of_outputs(network: Network, run: Forward) -> dict[str, np.ndarray]:
     if network.bias_gradients:
         parts["biases"] = np.full((1, 1, N, N), affine.bias_rate**2, h.dtype)
     return parts
+
+
+def _add_weights(
+    into: Sum, sensitivity: Sensitivity, gram: np.ndarray, rates: np.ndarray | None
+) -> None:
+    r"""The Gram matrix of a layer's weights from the derivatives by its units.
+
+    ``gram`` is (n, N, N), or (N, N) for all networks; ``rates`` (n, 1, M) multiply derivatives.
+    """
+    layer, first = sensitivity.normalization, sensitivity.couples_first
+    if sensitivity.factors is not None:
+        a, P = sensitivity.factors
+        into.add_outer(a if rates is None else a * rates, P, gram)
+        return
+    D = sensitivity.outer if first else sensitivity.inner
+    if rates is not None:
+        D = D * rates[:, :, None, None, None]
+    if layer is not None and first:
+        into.add(layer.weight_products(D, gram))
+    elif D.shape[4] == 1:
+        n, C, N, *_, M = D.shape
+        into.add_units(D.reshape(n, C, N, M), 1, gram)
+    else:
+        into.add_coupled(D, gram)

@@ -101,11 +101,55 @@ class Hidden:
             return outer
         if self.scale is not None:
             outer = outer * self.scale[:, None, None, None, None, :]
-        if self.couples and outer.shape[4] < self.batch:
+        if self.couples_first(outer):
             return self._coupled(outer)
         u = along(self.scheme, spread(self.u, outer))
         found = operation(self.scheme).vjp(self.scheme, u, along(self.scheme, outer))
         return along(self.scheme, found)
+
+    def couples_first(self, outer: np.ndarray) -> bool:
+        """Whether these derivatives by its output are still sample-wise, and by its u are not."""
+        return self.couples and outer.shape[4] < self.batch
+
+    def weight_products(self, outer: np.ndarray, gram: np.ndarray) -> np.ndarray:
+        r"""The Gram matrix (n, C, N, C, N) of the weights of the first layer that couples.
+
+        .. math:: \sum_i \delta_{k,i}(t)\, \delta_{k',i}(s)\, (J_i G J_i)_{ts}
+
+        for the sample-wise derivatives ``outer`` and the Gram matrix G of what the weights see,
+        (n, N, N) or (N, N). The derivatives by u, N times as many numbers, are not formed: with
+        G centred and :math:`q_i = G \hat u_i`,
+
+        .. math:: \text{rate}_i^{-2} J_i G J_i = G - \frac{\hat u_i a_i^T + a_i \hat u_i^T}B,
+                  \qquad a_i = q_i - \hat u_i\, \frac{\hat u_i \cdot q_i}{2B}
+
+        and likewise between two batches.
+        """
+        n, C, N, _, _, M = outer.shape
+        B, blocks = self.batch, N // self.batch
+        delta = outer.reshape(n, C, N, M)
+        if self.scale is not None:
+            delta = delta * self.scale[:, None, None, :]
+        delta = delta.reshape(n, C, blocks, B, M) * self._at.rate.swapaxes(-1, -2)[:, None]
+        G = np.broadcast_to(gram, (n, N, N)).reshape(n, blocks, B, blocks, B)
+        G = G - G.mean(axis=2, keepdims=True)
+        G -= G.mean(axis=4, keepdims=True)
+        flat = delta.reshape(n, C * N, M)
+        K = (flat @ flat.swapaxes(1, 2)).reshape(n, C, N, C, N)
+        K *= G.reshape(n, 1, N, 1, N)
+        if self._at.hat is None:
+            return K
+        hat = self._at.hat.swapaxes(-1, -2)
+        along = np.empty((n, C, N, C, blocks, B), delta.dtype)
+        for c in range(blocks):
+            a = G[:, :, :, c] @ hat[:, None, c]
+            a -= hat * ((hat * a).sum(axis=2, keepdims=True) / (2 * B))
+            left = (delta * a[:, None]).reshape(n, C * N, M)
+            right = (delta[:, :, c] * hat[:, None, c]).reshape(n, C * B, M)
+            along[..., c, :] = (left @ right.swapaxes(1, 2)).reshape(n, C, N, C, B)
+        along = along.reshape(n, C, N, C, N)
+        K -= (along + along.transpose(0, 3, 4, 1, 2)) / B
+        return K
 
     def _coupled(self, outer: np.ndarray) -> np.ndarray:
         """The first layer that couples: its Jacobian times what was sample-wise above it."""

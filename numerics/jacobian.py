@@ -29,7 +29,7 @@ def jacobian(network: Network, parameters: Parameters, inputs: np.ndarray) -> di
     n, C, N = run.linear_outputs.shape
     columns: dict[str, list[np.ndarray]] = {group: [] for group in parameter_groups(network)}
     output = np.broadcast_to(np.eye(C)[:, None, None, None], (n, C, N, 1, 1, C))
-    top = Sensitivity(network.depth, output, output)
+    top = Sensitivity(network.depth, output)
     for sensitivity in [*reversed(list(backpropagate(run))), top]:
         columns["weights"].append(_by_weights(run, sensitivity))
         for group, gradients in unit_gradients(network, run, sensitivity):

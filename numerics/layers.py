@@ -36,12 +36,18 @@ class At(NamedTuple):
     r"""An operation at one u: its value, and its derivative as two maps.
 
     ``jvp`` is :math:`J`, ``vjp`` is :math:`J^T`; u broadcasts against their arguments, and must
-    not exceed one that is overwritten.
+    not exceed one that is overwritten. Where the statistics run over n samples
+
+    .. math:: J = \text{rate} \left(I - \frac{11^T}n - \frac{\hat u\hat u^T}n\right)
+
+    with a rate for each unit and ``hat`` its :math:`\hat u`, None where there is no such part.
     """
 
     value: np.ndarray
     jvp: Along
     vjp: Along
+    rate: np.ndarray
+    hat: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -111,21 +117,26 @@ def _normalize(scheme: Scheme, u: np.ndarray) -> At:
     assert isinstance(scheme, Normalized)
     hat, deviation = _hat(scheme, u)
     gamma, beta = float(scheme.gamma), float(scheme.beta)
+    rate = gamma / deviation
 
     def derivative(vector: np.ndarray, overwrite: bool = False) -> np.ndarray:
         centred = _centred(scheme, _split(scheme, vector), overwrite)
         found = hat * (hat * centred).mean(axis=-1, keepdims=True)
         found = np.subtract(centred, found, out=centred if overwrite else found)
-        found *= gamma / deviation
+        found *= rate
         return _join(scheme, found)
 
     value = hat if (gamma, beta) == (1, 0) else gamma * hat + beta
-    return At(_join(scheme, value), derivative, derivative)
+    return At(_join(scheme, value), derivative, derivative, rate, hat)
+
+
+def _one(u: np.ndarray) -> np.ndarray:
+    return np.ones((1, 1), u.dtype)
 
 
 OPERATIONS: dict[str, Operation] = {
-    NoNormalization.kind: Operation(lambda scheme, u: At(u, _same, _same)),
-    MeanSubtraction.kind: Operation(lambda scheme, u: At(_centre(u), _centre, _centre)),
+    NoNormalization.kind: Operation(lambda scheme, u: At(u, _same, _same, _one(u))),
+    MeanSubtraction.kind: Operation(lambda scheme, u: At(_centre(u), _centre, _centre, _one(u))),
 } | {scheme.kind: Operation(_normalize) for scheme in (BatchNorm, LayerNorm, RMSNorm, GroupNorm)}
 
 

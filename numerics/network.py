@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from numerics.activations import check_gradient, evaluate
-from numerics.hidden import Hidden, spread
+from numerics.hidden import Hidden, collect, spread
 from numerics.outputs import map_outputs
 from numerics.parameters import (
     Affine,
@@ -52,15 +53,35 @@ class Sensitivity:
     r"""The outputs' derivatives by one layer l, of the shape that ``numerics.hidden`` explains.
 
     ``inner`` is :math:`\partial f_k(t)/\partial u^l(t')`, ``outer`` that by
-    :math:`\bar u^l(t')`, the argument of the activation. ``factors`` are a (n, C, M_l)
-    and P (n, N, M_l) where ``inner`` is :math:`a_{ki} P_i(t)` for t' = t and 0 elsewhere: known
-    for the layer below the outputs, unless it is normalized.
+    :math:`\bar u^l(t')`, the argument of the activation. ``normalization`` is what lies between
+    the two, None where nothing does. ``factors`` are a (n, C, M_l) and P (n, N, M_l) where
+    ``inner`` is :math:`a_{ki} P_i(t)` for t' = t and 0 elsewhere: known for the layer below the
+    outputs, unless it is normalized.
     """
 
     layer: int
-    inner: np.ndarray
     outer: np.ndarray
+    normalization: Hidden | None = None
     factors: tuple[np.ndarray, np.ndarray] | None = None
+
+    @cached_property
+    def inner(self) -> np.ndarray:
+        if self.normalization is None:
+            return self.outer
+        return self.normalization.derivatives_below(self.outer)
+
+    @property
+    def couples_first(self) -> bool:
+        """Whether ``outer`` is sample-wise where ``inner`` is not: it then is best not formed."""
+        return self.normalization is not None and self.normalization.couples_first(self.outer)
+
+    def collected(self, weights: np.ndarray | None = None) -> np.ndarray:
+        """The sum (n, C, N, M_l) of ``inner`` over the samples of layer l, weights (n, N, M_l)."""
+        if self.normalization is None or not self.couples_first:
+            return collect(self.inner, weights)
+        if weights is None:
+            weights = np.ones_like(self.normalization.u)
+        return collect(self.outer, self.normalization.tangent(weights))
 
 
 def propagate(network: Network, parameters: Parameters, inputs: np.ndarray) -> Forward:
@@ -120,10 +141,11 @@ def backpropagate(run: Forward, combinations: np.ndarray | None = None) -> Itera
         blocks, _, B = combinations.shape[1:]
         outer = outer.reshape(n, C, blocks, 1, B, -1) * combinations[:, None, ..., None]
     for l in range(len(run.hidden), 0, -1):
-        inner = run.hidden[l - 1].derivatives_below(outer)
-        yield Sensitivity(l, inner, outer, factors)
+        sensitivity = Sensitivity(l, outer, run.hidden[l - 1], factors)
+        yield sensitivity
         factors = None
         if l > 1:
+            inner = sensitivity.inner
             rows = inner.reshape(n, -1, inner.shape[-1])
             outer = (rows @ run.affines[l - 1].W.swapaxes(1, 2)).reshape(*inner.shape[:-1], -1)
             outer *= spread(run.derivatives[l - 2], outer)

@@ -33,6 +33,10 @@ class Sum:
                 K[:, k, :, j] = K[:, j, :, k].swapaxes(1, 2)
         return K
 
+    def add(self, K: np.ndarray) -> None:
+        """Symmetric matrices of their own."""
+        self._upper += K
+
     def add_units(self, Z: np.ndarray, sign: int = 1, weights: np.ndarray | None = None) -> None:
         r""":math:`\pm w_{ts}\, Z_k(t) \cdot Z_{k'}(s)` for Z (n, C, N, M).
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +13,10 @@ import pytest
 
 from derivations.cli import main
 from derivations.spectrum_command import Law, kolmogorov
+from numerics import ensemble
 from numerics.eigenvalues import eigenvalues
 from numerics.ensemble import measure
-from theory.architecture import Network
+from theory.architecture import DescriptionError, Network
 
 KEYS = [
     "network",
@@ -127,3 +131,45 @@ def test_eigenvalues_are_those_of_the_measured_networks() -> None:
         assert spectrum.values[-1] == pytest.approx(largest, rel=1e-10)
         assert spectrum.scale == pytest.approx(1, abs=5 * np.sqrt(2 / 80))
     assert one.scale != two.scale
+
+
+@pytest.mark.parametrize(
+    ("network", "width", "samples"),
+    [
+        (Network("tanh", depth=3, sigma_w2=2), 192, 192),
+        (Network("tanh", depth=2, sigma_w2=2), 64, 384),
+        (Network("tanh", depth=2, sigma_w2=2, outputs=3, hidden="batchnorm"), 96, 96),
+        (Network("tanh", depth=2, sigma_w2=2, hidden="mean-subtraction", batch_size=8), 128, 64),
+        (Network("tanh", depth=3, sigma_w2=2, hidden="batchnorm"), 64, 64),
+    ],
+    ids=["square", "many samples", "coupled first layer", "batches", "coupled second layer"],
+)
+def test_memory_is_what_the_estimate_says(network, width, samples, monkeypatch) -> None:
+    """Within a factor 2 for one network; kernels of a block are below it. One task, one worker."""
+    monkeypatch.setattr(ensemble, "workers", lambda: 4)
+
+    def estimate(**tasks: int) -> float:
+        with pytest.raises(DescriptionError, match="need about") as refused:
+            ensemble.check_size(network, 2**7 * width, 2**7 * samples, budget=1, **tasks)
+        return float(re.search(r"about ([\d.]+) GiB", str(refused.value))[1])
+
+    assert estimate(one_by_one=2) == pytest.approx(2 * estimate(one_by_one=1), rel=1e-3)
+    assert estimate(one_by_one=9) == pytest.approx(4 * estimate(one_by_one=1), rel=1e-3)
+
+    def peak(run: Callable[[], object]) -> int:
+        tracemalloc.start()
+        try:
+            run()
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    used = peak(lambda: eigenvalues(network, width, samples, [0]))
+    eigenvalues(network, width, samples, [0], memory_budget=2 * used)
+    with pytest.raises(DescriptionError, match="need about"):
+        eigenvalues(network, width, samples, [0], memory_budget=used)
+    monkeypatch.setattr(ensemble, "workers", lambda: 1)
+    used = peak(lambda: ensemble.observe(network, width, samples, 0, ["diagonal"]))
+    ensemble.check_size(network, width, samples, budget=4 * used)
+    with pytest.raises(DescriptionError, match="need about"):
+        ensemble.check_size(network, width, samples, budget=used)
