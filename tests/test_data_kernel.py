@@ -16,7 +16,8 @@ from theory.architecture import (
     NotCovered,
     RMSNorm,
 )
-from theory.data_kernel import _of_pairs, _Pairs, kernel
+from theory.data_kernel import _of_pairs, kernel
+from theory.data_pairs import Pairs
 from theory.kernels import KERNELS
 from theory.mathematics import precise
 from theory.pair import Law, Pair
@@ -107,14 +108,21 @@ NETWORKS = {
 }
 
 
+def of_one_norm(X):
+    X = X - X.mean(axis=1, keepdims=True)
+    X[1] = -X[0]
+    return X / np.linalg.norm(X, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("X", [data(), of_one_norm(data())], ids=["any norms", "one norm"])
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("case", NETWORKS.values(), ids=NETWORKS)
-def test_kernels_are_those_of_the_recursion_by_quadrature(case, name):
+def test_kernels_are_those_of_the_recursion_by_quadrature(case, name, X):
     fields, options = case
     activation = SHIFTED if name == "shifted" else name
     net = Network(activation, depth=3, sigma_w2=1.7, sigma_b2=0.3, **fields)
-    found = kernel(net, data())
-    nngp, ntk = recursion(name, data(), 1.7, 0.3, net.ratios, **options)
+    found = kernel(net, X)
+    nngp, ntk = recursion(name, X, 1.7, 0.3, net.ratios, **options)
     assert found.nngp == pytest.approx(nngp, rel=1e-9)
     assert found.ntk == pytest.approx(ntk, rel=1e-9)
 
@@ -181,7 +189,7 @@ def test_pairs_of_unequal_norms_have_the_digits_of_their_mixture(name):
         ]
     )
     r = np.sqrt(np.outer(variances, variances)) * (1 - dl)
-    law = _Pairs(variances, variances, r, dl)
+    law = Pairs(variances, variances, r, dl)
     both = [_of_pairs(KERNELS[name], True, law, 1.0, 0.0, same) for same in (True, False)]
     for index, integral, one in (
         (0, KERNELS[name].dual, KERNELS[name].second),

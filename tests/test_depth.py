@@ -171,7 +171,7 @@ REFUSED = {
         {"name": "relu_power", "depth": 40, "sigma_w2": 100.0},
         "float64|exceed",
     ),
-    "tolerance not met": (NotConverged, {"name": "cos", "q": 1e4, "depth": 1}, "above|only"),
+    "tolerance not met": (NotConverged, {"name": "cos", "q": 1e6, "depth": 1}, "above|only"),
 }
 
 

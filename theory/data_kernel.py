@@ -8,17 +8,16 @@ import numpy as np
 
 from theory.activations import Activation
 from theory.architecture import Network
+from theory.data_pairs import Pairs, affine, centred, input_weights, inputs, normalized, one_minus_c
 from theory.dual_map import dual_map
-from theory.errors import DescriptionError, NotCovered
+from theory.equal_norms import EQUAL, equal_norms, over_pairs
+from theory.errors import NotCovered
 from theory.families.kernel import Kernel
 from theory.gaussian import closed_kernel
 from theory.inputs import warn_if_far
 from theory.pair import Law, Pair
 from theory.quadrature import quadrature_kernel
-from theory.schemes import Normalized, Scheme
-
-CLOSE = 1e-3
-"""1 - c below which it is computed from the difference of the directions."""
+from theory.schemes import Normalized
 
 
 class DataKernel(NamedTuple):
@@ -26,15 +25,6 @@ class DataKernel(NamedTuple):
 
     nngp: np.ndarray
     ntk: np.ndarray
-
-
-class _Pairs(NamedTuple):
-    """Variances a (N_1,) and b (N_2,), covariance r and 1 - c, of all pairs."""
-
-    a: np.ndarray
-    b: np.ndarray
-    r: np.ndarray
-    dl: np.ndarray
 
 
 class _Integrals(NamedTuple):
@@ -64,11 +54,13 @@ def kernel(network: Network, X1: Any, X2: Any = None) -> DataKernel:
     :math:`\sigma_b^2` is added, so that ``ntk`` is the limit of K itself. A hidden layer norm, RMS
     or group norm makes every variance 1 (less eps) and divides :math:`\Theta` by both deviations.
 
-    Pairs of equal norm without means go through one interpolated map a layer
-    (``theory.dual_map``), others through the closed form one by one, of tanh in 10 microseconds
-    where there are no means. An activation without closed form is integrated pair by pair, which
-    is slow. Close to c = 1 a difference of unequal norms costs digits: E phi'phi' of ReLU is then
-    good to about 1e-8.
+    Inputs of one norm go through all layers at once, as one interpolated map of 1 - c
+    (``theory.equal_norms``): it is accurate to about 1e-13 of the largest entry, kept for the next
+    inputs of that norm, and its cost for the pairs hardly depends on the depth. Other pairs go
+    through every layer, by the closed form one by one, of tanh in 10 microseconds where there are
+    no means. An activation without closed form is then integrated pair by pair, which is slow.
+    Close to c = 1 a difference of unequal norms costs digits: E phi'phi' of ReLU is then good to
+    about 1e-8.
 
     Raises ``DescriptionError`` for inputs that are not two arrays of finite numbers with equally
     many columns and no zero row, ``NotCovered`` for batch statistics, random scale or shift, or a
@@ -83,31 +75,42 @@ def kernel(network: Network, X1: Any, X2: Any = None) -> DataKernel:
            [0.63661977, 2.        ]])
     """
     _check_network(network)
-    pairs = _inputs(X1, X2)
+    hat = inputs(X1, X2)
     same = X2 is None
     for name, X in (("X1", X1),) if same else (("X1", X1), ("X2", X2)):
         warn_if_far(name, np.asarray(X, dtype=float))
-    hat = _Pairs(*pairs)
-    centre = network.weights == "weight-standardization"
-    if centre:
-        hat = _inputs(*(None if X is None else _centred(X) for X in (X1, X2)))
+    if network.weights == "weight-standardization":
+        hat = inputs(*(None if X is None else centred(X) for X in (X1, X2)))
+    found = None
+    if _equal(hat.a, hat.b):
+        found = equal_norms(network, float(hat.a[0]))
+    return DataKernel(
+        *(
+            _by_layers(network, hat.pairs, same)
+            if found is None
+            else over_pairs(found, hat.dl, same)
+        )
+    )
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return bool(np.ptp(np.concatenate([a, b])) <= EQUAL * a[0])
+
+
+def _by_layers(network: Network, hat: Pairs, same: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Both kernels, every pair through every layer."""
     sw2, sb2 = float(network.sigma_w2), float(network.sigma_b2)
-    raw = sw2 if network.raw_variance is None else float(network.raw_variance)
-    ratios = [float(ratio) for ratio in network.ratios or ()]
-    ntk_weight = network.parameterization == "ntk"
     tangent = np.zeros_like(hat.r)
-    for l, ratio in enumerate(ratios):
-        weight = sw2 if ntk_weight else ratio / float(network.alpha)
-        if network.weights != "plain":
-            weight *= sw2 / raw
-        tangent = tangent + weight * hat.r + (sb2 if ntk_weight else 0)
-        before = _affine(hat, sw2, sb2)
-        if l == len(ratios) - 1:
-            return DataKernel(before.r, tangent)
-        law, scale, shift, norms = _normalized((network.layers or ())[l], before)
+    weights = input_weights(network)
+    for l, (weight, bias) in enumerate(weights):
+        tangent = tangent + weight * hat.r + bias
+        before = affine(hat, sw2, sb2)
+        if l == len(weights) - 1:
+            return before.r, tangent
+        law, scale, shift, norms = normalized((network.layers or ())[l], before)
         found = _integrals(network.activation, law, scale, shift, same)
         tangent = tangent * sw2 * scale**2 * found.derivative / norms
-        hat = _next(found, centre)
+        hat = _next(found, network.weights == "weight-standardization")
     raise AssertionError("a network has at least one layer")
 
 
@@ -124,79 +127,14 @@ def _check_network(network: Network) -> None:
         raise NotCovered("the kernel of given inputs behind a last-layer map or a softmax")
 
 
-def _inputs(X1: Any, X2: Any) -> _Pairs:
-    first = _checked("X1", X1)
-    second = first if X2 is None else _checked("X2", X2)
-    if first.shape[1] != second.shape[1]:
-        raise DescriptionError(
-            f"X1 and X2 need equally many columns, {first.shape[1]} and {second.shape[1]} given"
-        )
-    width = first.shape[1]
-    a, b = ((X**2).sum(axis=1) / width for X in (first, second))
-    r = first @ second.T / width
-    directions = [X / np.sqrt(width * v)[:, None] for X, v in ((first, a), (second, b))]
-    dl = np.maximum(1 - directions[0] @ directions[1].T, 0)
-    for t, s in np.argwhere(dl < CLOSE):
-        difference = directions[0][t] - directions[1][s]
-        dl[t, s] = difference @ difference / 2
-    return _Pairs(a, b, r, dl)
-
-
-def _checked(name: str, X: Any) -> np.ndarray:
-    array = np.asarray(X)
-    if array.dtype.kind not in "iuf" or array.ndim != 2 or not array.size:
-        raise DescriptionError(
-            f"{name} must be an array of numbers of shape (samples, M_0), {array.dtype} of shape "
-            f"{array.shape} given"
-        )
-    array = array.astype(float)
-    if not np.isfinite(array).all():
-        raise DescriptionError(f"{name} must be finite, NaN or infinity given")
-    if not array.any(axis=1).all():
-        row = int(np.flatnonzero(~array.any(axis=1))[0])
-        raise DescriptionError(f"row {row} of {name} is zero: it has no direction; leave it out")
-    return array
-
-
-def _centred(X: Any) -> np.ndarray:
-    array = np.asarray(X, dtype=float)
-    return array - array.mean(axis=1, keepdims=True)
-
-
-def _affine(hat: _Pairs, sigma_w2: float, sigma_b2: float) -> _Pairs:
-    """The pre-activations: a bias moves the samples towards each other."""
-    a, b = sigma_w2 * hat.a + sigma_b2, sigma_w2 * hat.b + sigma_b2
-    roots = np.sqrt(hat.a)[:, None], np.sqrt(hat.b)
-    spread = sigma_w2 * ((roots[0] - roots[1]) ** 2 / 2 + roots[0] * roots[1] * hat.dl)
-    return _Pairs(a, b, sigma_w2 * hat.r + sigma_b2, _one_minus_c(a, b, spread))
-
-
-def _one_minus_c(a: np.ndarray, b: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    r"""From gap = (a + b)/2 - r: :math:`1 - c = (gap - (\sqrt a - \sqrt b)^2/2)/\sqrt{ab}`."""
-    roots = np.sqrt(a)[:, None], np.sqrt(b)
-    return np.clip((gap - (roots[0] - roots[1]) ** 2 / 2) / (roots[0] * roots[1]), 0, 2)
-
-
-def _normalized(scheme: Scheme, u: _Pairs) -> tuple[_Pairs, float, float, np.ndarray | float]:
-    """The law of the normalized pre-activations, scale and shift, product of the deviations."""
-    if not isinstance(scheme, Normalized):
-        return u, 1.0, 0.0, 1.0
-    eps = float(scheme.eps)
-    a, b = u.a + eps, u.b + eps
-    norms = np.sqrt(a[:, None] * b)
-    law = _Pairs(u.a / a, u.b / b, u.r / norms, u.dl)
-    return law, float(scheme.gamma), float(scheme.beta), norms
-
-
 def _integrals(
-    activation: Activation, law: _Pairs, scale: float, shift: float, same: bool
+    activation: Activation, law: Pairs, scale: float, shift: float, same: bool
 ) -> _Integrals:
     q = scale**2 * law.a[0]
-    equal = np.ptp(np.concatenate([law.a, law.b])) <= 1e-14 * law.a[0]
     closed = closed_kernel(activation)
     one = closed or quadrature_kernel(activation)
     mean1, mean2 = (_of_law(one.mean, v * scale**2, shift) for v in (law.a, law.b))
-    if equal and shift == 0 and q > 0:
+    if _equal(law.a, law.b) and shift == 0 and q > 0:
         fast = dual_map(activation, float(q))
         gap = fast.gap(law.dl)
         first, second = np.full(len(law.a), fast.second), np.full(len(law.b), fast.second)
@@ -216,7 +154,7 @@ def _of_law(integral: Any, variances: np.ndarray, shift: float) -> np.ndarray:
 
 
 def _of_pairs(
-    one: Kernel, vectorized: bool, law: _Pairs, scale: float, shift: float, same: bool
+    one: Kernel, vectorized: bool, law: Pairs, scale: float, shift: float, same: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """E phi phi and E phi'phi' of all pairs; each unordered pair once if both sides are the same.
 
@@ -244,11 +182,11 @@ def _of_pairs(
     return out[0], out[1]
 
 
-def _next(found: _Integrals, centre: bool) -> _Pairs:
+def _next(found: _Integrals, centre: bool) -> Pairs:
     """The overlaps of the activations; weight standardization sees them less their means."""
     first, second, dual, gap = found.first, found.second, found.dual, found.gap
     if centre:
         first, second = first - found.mean1**2, second - found.mean2**2
         dual = dual - found.mean1[:, None] * found.mean2
         gap = gap - (found.mean1[:, None] - found.mean2) ** 2 / 2
-    return _Pairs(first, second, dual, _one_minus_c(first, second, gap))
+    return Pairs(first, second, dual, one_minus_c(first, second, gap))

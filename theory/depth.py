@@ -9,18 +9,21 @@ series, deep in the chaotic phase, the layers are halved.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from theory.architecture import Activation
-from theory.chebyshev import Series, fitted
+from theory.chebyshev import Series, fitted, trimmed
+from theory.closed_dual import ClosedDual
 from theory.dual_map import END, DualMap, dual_map, roots_of_angles
 from theory.errors import DescriptionError, OutOfRegime
 from theory.validation import at_least_zero, check_positive, check_real, whole
 
-AGREEMENT = 1e-11
+AGREEMENT = 1e-12
+FEWEST = 32
 
 
 class Composed(NamedTuple):
@@ -47,15 +50,36 @@ class Composed(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A map, the weights' variance, and the variance of the pre-activations after it."""
+    r"""A dual, and what follows it up to the next pre-activations, of this ``variance``.
 
-    map: DualMap
+    With the gap :math:`g = E\varphi^2 - E\varphi\varphi` the next pre-activations have
+    :math:`1 - c = \sigma_w^2 g/q`, and the tangent kernel goes from :math:`\Theta` to
+
+    .. math:: s\,E\varphi'\varphi'\,\Theta + w\,(E\varphi^2 - m^2 - g) + b
+
+    with ``slope`` s, ``weight`` w, ``bias`` b, and ``removed`` :math:`m^2`, which weight
+    standardization takes off the overlaps.
+    """
+
+    map: DualMap | ClosedDual
     sigma_w2: float
     variance: float
+    slope: float
+    weight: float
+    bias: float
+    removed: float = 0.0
 
-    def __call__(self, one_minus_c: np.ndarray) -> np.ndarray:
-        found = self.sigma_w2 * self.map.gap(one_minus_c) / self.variance
-        return np.minimum(found, 2)  # an odd function keeps c = -1, but for rounding
+    def __call__(self, rows: np.ndarray, one_plus_c: np.ndarray | None = None) -> np.ndarray:
+        """The rows of ``ComposedMap``, one layer further."""
+        dl = rows[0]
+        gap = self.map.gap(dl, one_plus_c)
+        # an odd function keeps c = -1, but for rounding
+        after = np.minimum(self.sigma_w2 * gap / self.variance, 2)
+        if len(rows) == 1:
+            return after[None]
+        slope = self.slope * self.map.derivative_dual(dl, one_plus_c)
+        fresh = self.weight * (self.map.second - self.removed - gap) + self.bias
+        return np.stack([after, slope * rows[1], slope * rows[2] + fresh])
 
 
 def compose(
@@ -95,90 +119,119 @@ def compose(
         raise DescriptionError(f"sigma_b2 must be at least 0, {sigma_b2!r} given")
     if tangent and activation.jumps:
         raise OutOfRegime(f"{activation} jumps: E phi'(u)^2, and the tangent kernel, do not exist")
-    layers = _layers(activation, q, sigma_w2, sigma_b2, whole("depth", depth, least=1))
+    layers, error = _layers(activation, q, sigma_w2, sigma_b2, whole("depth", depth, least=1))
     dl = np.asarray(one_minus_c, dtype=float)
-    if layers[0].map.even:
-        dl = np.minimum(dl, 2 - dl)
-    rows, gap = _through(layers, dl, tangent)
+    composed = ComposedMap(layers, tangent)
+    rows = composed(dl)
     final = layers[-1].variance
-    error = gap + sum(layer.map.error for layer in layers)
     kernel = rows[1] * q * (1 - dl) + rows[2] if tangent else None
-    return Composed(final, final * rows[0], error, kernel)
+    return Composed(final, final * rows[0], composed.error + error, kernel)
 
 
 def _layers(
     activation: Activation, q: float, sigma_w2: float, sigma_b2: float, depth: int
-) -> list[Layer]:
+) -> tuple[list[Layer], float]:
+    """The layers, and the errors of their maps in sum."""
     layers: list[Layer] = []
+    error = 0.0
     for _ in range(depth):
         one = dual_map(activation, q)
+        error += one.error
         q = sigma_w2 * one.second + sigma_b2
         if not (isfinite(q) and q > 0):
             raise OutOfRegime(f"the variance of layer {len(layers) + 2} is {q:g}: beyond float64")
-        layers.append(Layer(one, sigma_w2, q))
-    return layers
+        layers.append(Layer(one, sigma_w2, q, sigma_w2, sigma_w2, sigma_b2))
+    return layers, error
 
 
-def _through(layers: list[Layer], dl: np.ndarray, tangent: bool) -> tuple[np.ndarray, float]:
-    r"""1 - c after the layers; with ``tangent`` also A and B, its kernel being A times it plus B.
+class ComposedMap:
+    r"""Layers as one map, of 1 - c in arrays of any shape and size.
 
-    Also the error that interpolating the composition adds.
+    The rows that it returns: 1 - c after the layers; with ``tangent`` also A and B, the tangent
+    kernel after them being A times that before, plus B. ``error`` is what interpolating the
+    composition adds to 1 - c, relative to it.
     """
-    if len(layers) == 1:
-        return _exactly(layers, dl, tangent), 0.0
-    s, is_far = roots_of_angles(dl)
-    out = np.empty((3 if tangent else 1, *dl.shape))
-    error = 0.0
-    for far, where in ((False, ~is_far), (True, is_far)):
-        if not where.any():
-            continue
-        series = _composition(layers, far, tangent)
-        if series is None:
-            return _halved(layers, dl, tangent)
-        out[:, where] = series(s[where])
-        error = max(error, float(series.gaps[0]))
-    out[0] = dl * np.exp(out[0])
-    return out, error
+
+    def __init__(self, layers: Sequence[Layer], tangent: bool) -> None:
+        self.layers, self.tangent, self.error = layers, tangent, 0.0
+        self.even = layers[0].map.even
+        self._parts: list[ComposedMap] = []
+        self._halves = _composition(layers, tangent, self.even)
+        if self._halves:
+            self.error = max(float(half.gaps[0]) for half in self._halves)
+        elif len(layers) > 1:
+            middle = len(layers) // 2
+            self._parts = [
+                ComposedMap(part, tangent) for part in (layers[:middle], layers[middle:])
+            ]
+            self.error = sum(part.error for part in self._parts)
+
+    def __call__(self, one_minus_c: np.ndarray) -> np.ndarray:
+        dl = one_minus_c
+        if self._parts:
+            first = self._parts[0](dl)
+            rest = self._parts[1](first[0])
+            if not self.tangent:
+                return rest
+            return np.stack([rest[0], rest[1] * first[1], rest[1] * first[2] + rest[2]])
+        if self.even:
+            opposite = dl > 1
+            dl = np.where(opposite, 2 - dl, dl)
+        rows = self._series(dl) if self._halves else _exactly(self.layers, dl, self.tangent)
+        if self.even and self.tangent:  # the derivative of an even function is odd
+            np.negative(rows[1], out=rows[1], where=opposite)
+        return rows
+
+    def _series(self, dl: np.ndarray) -> np.ndarray:
+        s, is_far = roots_of_angles(dl)
+        s, is_far = s.ravel(), is_far.ravel()
+        out = np.empty((len(self._halves[0].coefficients), dl.size))
+        for half, where in zip(self._halves, (~is_far, is_far), strict=False):
+            chosen = np.flatnonzero(where)
+            for row, values in zip(out, half(s[chosen]), strict=True):
+                row[chosen] = values
+        np.exp(out[0], out=out[0])
+        out = out.reshape(-1, *dl.shape)
+        out[0] = np.minimum(out[0] * dl, 2)
+        return out
 
 
-def _halved(layers: list[Layer], dl: np.ndarray, tangent: bool) -> tuple[np.ndarray, float]:
-    """The same, through half of the layers and then through the others."""
-    middle = len(layers) // 2
-    first, one = _through(layers[:middle], dl, tangent)
-    rest, other = _through(layers[middle:], first[0], tangent)
-    if tangent:
-        rest = np.stack([rest[0], rest[1] * first[1], rest[1] * first[2] + rest[2]])
-    return rest, one + other
+def _exactly(
+    layers: Sequence[Layer], dl: np.ndarray, tangent: bool, op: np.ndarray | None = None
+) -> np.ndarray:
+    """The rows layer by layer."""
+    rows = np.stack([dl, np.ones_like(dl), np.zeros_like(dl)] if tangent else [dl])
+    rows = layers[0](rows, op)
+    for layer in layers[1:]:
+        rows = layer(rows)
+    return rows
 
 
-def _exactly(layers: list[Layer], dl: np.ndarray, tangent: bool) -> np.ndarray:
-    """The rows of ``_through``, layer by layer."""
-    factor, offset = np.ones_like(dl), np.zeros_like(dl)
-    for layer in layers:
-        slope = layer.sigma_w2 * layer.map.derivative_dual(dl) if tangent else 0.0
-        dl = layer(dl)
-        factor = slope * factor
-        offset = slope * offset + layer.variance * (1 - dl)
-    return np.stack([dl, factor, offset] if tangent else [dl])
+def _composition(layers: Sequence[Layer], tangent: bool, even: bool) -> list[Series]:
+    """The layers as one map in each half of the angles, none if it varies too fast for a series.
 
-
-def _composition(layers: list[Layer], far: bool, tangent: bool) -> Series | None:
-    """The layers as one map in half of the angles, None if it varies too fast for a series.
-
-    Its first row is the logarithm of the ratio of 1 - c after the layers to that before.
+    Its first row is the logarithm of the ratio of 1 - c after the layers to that before. An even
+    function has the first half alone.
     """
+    count = 3 if tangent else 1
 
     def rows(s: np.ndarray) -> np.ndarray:
         near = 2 * np.sin(s * s / 2) ** 2
-        dl = 2 - near if far else near
-        found = _exactly(layers, dl, tangent)
+        dl, op = near, 2 - near
+        if not even:
+            dl, op = np.concatenate([dl, op]), np.concatenate([op, dl])
+        found = _exactly(layers, dl, tangent, op)
         with np.errstate(divide="ignore"):
             found[0] = np.log(found[0] / dl)
-        return found
+        halves = np.split(found, 1 if even else 2, axis=1)
+        return np.concatenate(halves)
 
     if any(layer.map.power == 1 for layer in layers):
-        return None
-    series = fitted(rows, END)
+        return []
+    series = fitted(rows, END, FEWEST)
     sizes = abs(series.coefficients).max(axis=1)
-    sizes[0] = 1
-    return series if np.all(series.gaps <= AGREEMENT * sizes) else None
+    sizes[::count] = 1
+    if not np.all(series.gaps <= AGREEMENT * sizes):
+        return []
+    parts = [slice(start, start + count) for start in range(0, len(sizes), count)]
+    return [trimmed(Series(END, series.coefficients[part], series.gaps[part])) for part in parts]

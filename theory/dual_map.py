@@ -83,19 +83,22 @@ class DualMap:
         self.even = abs(whole) <= self.error * self.second
         self._whole = 0.0 if self.even else whole
 
-    def gap(self, one_minus_c: Any) -> np.ndarray:
-        r""":math:`E\varphi(u)^2 - E\varphi(u)\varphi(v)`."""
+    def gap(self, one_minus_c: Any, one_plus_c: Any = None) -> np.ndarray:
+        r""":math:`E\varphi(u)^2 - E\varphi(u)\varphi(v)`.
+
+        1 + c is for callers that know it better than as the difference to 2.
+        """
 
         def drop(half: Half, s: np.ndarray) -> np.ndarray:
             return self.q / self.power * s ** (2 * self.power) * half.drop(s)[0]
 
-        return self._joined(one_minus_c, drop, lambda rest: self._whole - rest)
+        return self._joined(one_minus_c, one_plus_c, drop, lambda rest: self._whole - rest)
 
     def dual(self, one_minus_c: Any) -> np.ndarray:
         r""":math:`E\varphi(u)\varphi(v)`, in the scale of ``second``."""
         return self.second - self.gap(one_minus_c)
 
-    def derivative_dual(self, one_minus_c: Any) -> np.ndarray:
+    def derivative_dual(self, one_minus_c: Any, one_plus_c: Any = None) -> np.ndarray:
         r""":math:`E\varphi'(u)\varphi'(v)`, in the scale of its largest value.
 
         Raises ``OutOfRegime`` at c = 1 and -1 if phi jumps, where it is infinite.
@@ -108,17 +111,18 @@ class DualMap:
             ratio = np.sinc(angle / pi) if self.power == 2 else np.sin(angle)
             return half.slope(s)[0] / ratio
 
-        return self._joined(one_minus_c, slope, lambda far: far)
+        return self._joined(one_minus_c, one_plus_c, slope, lambda far: far)
 
     def _joined(
         self,
         one_minus_c: Any,
+        one_plus_c: Any,
         of_half: Callable[[Half, np.ndarray], np.ndarray],
         finish: Callable[[np.ndarray], np.ndarray],
     ) -> np.ndarray:
         """A function of each half at its points, that of the far half finished."""
         dl = np.asarray(one_minus_c, dtype=float)
-        s, is_far = roots_of_angles(dl)
+        s, is_far = roots_of_angles(dl, one_plus_c)
         if not is_far.any():
             return of_half(self._halves[0], s)
         out = np.empty(dl.shape)
@@ -127,12 +131,14 @@ class DualMap:
         return out
 
 
-def roots_of_angles(one_minus_c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def roots_of_angles(
+    one_minus_c: np.ndarray, one_plus_c: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     r""":math:`\sqrt\theta`, or :math:`\sqrt{\pi - \theta}` where c < 0; and where that is."""
     if not np.all((one_minus_c >= 0) & (one_minus_c <= 2)):
         raise DescriptionError("1 - c must lie between 0 and 2, for a correlation c")
     is_far = one_minus_c > 1
-    near = np.where(is_far, 2 - one_minus_c, one_minus_c)
+    near = np.where(is_far, 2 - one_minus_c if one_plus_c is None else one_plus_c, one_minus_c)
     return np.sqrt(2 * np.arcsin(np.sqrt(near / 2))), is_far
 
 

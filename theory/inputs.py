@@ -56,27 +56,67 @@ def spikes(X: np.ndarray) -> Spikes:
     """
     import numpy as np
 
+    found = _gram(X)
+    top = float(np.linalg.eigvalsh(found.gram)[-1])
+    ratio = X.shape[0] / X.shape[1]
+    return Spikes(
+        norms=found.norms,
+        overlaps=top / found.gap if found.gap > 0 else 0.0,
+        norms_far=_norms_far(ratio),
+        overlaps_far=_overlaps_far(ratio),
+    )
+
+
+class _Gram(NamedTuple):
+    """The spike of the norms; norm less overlap, 0 if all inputs are one; the smaller Gram matrix
+    of the centred inputs."""
+
+    norms: float
+    gap: float
+    gram: np.ndarray
+
+
+def _gram(X: np.ndarray) -> _Gram:
     N, width = X.shape
-    ratio = N / width
-    largest = float(np.abs(X).max())
+    largest = float(abs(X).max())
     X = X / largest if largest > 0 else X
     squares = (X**2).sum(axis=1)
     first = squares.mean()
     second = (((X.sum(axis=0)) ** 2).sum() - squares.sum()) / max(1, N * (N - 1))
     centred = X - X.mean(axis=0)
-    gram = centred @ centred.T if width >= N else centred.T @ centred
-    gap = first - second
-    top = float(np.linalg.eigvalsh(gram)[-1])
-    return Spikes(
+    gap = float(first - second)
+    return _Gram(
         norms=float(N * squares.var() / first**2) if first > 0 else 0.0,
-        overlaps=top / float(gap) if gap > ROUNDING * first else 0.0,
-        norms_far=1 + 4 * ratio,
-        overlaps_far=2 * (1 + ratio**0.5) ** 2,
+        gap=gap if gap > ROUNDING * first else 0.0,
+        gram=centred @ centred.T if width >= N else centred.T @ centred,
     )
+
+
+def _norms_far(ratio: float) -> float:
+    return 1 + 4 * ratio
+
+
+def _overlaps_far(ratio: float) -> float:
+    return 2 * (1 + ratio**0.5) ** 2
+
+
+def _is_below(gram: np.ndarray, limit: float) -> bool:
+    """Whether all eigenvalues are below a limit, at a tenth of the cost of the largest one."""
+    import numpy as np
+
+    try:
+        np.linalg.cholesky(limit * np.eye(len(gram)) - gram)
+    except np.linalg.LinAlgError:
+        return False
+    return True
 
 
 def warn_if_far(name: str, X: np.ndarray) -> None:
     """Warn with ``InputsWarning`` where ``spikes`` says that inputs are far from constant."""
+    ratio = X.shape[0] / X.shape[1]
+    parts = _gram(X)
+    if parts.norms <= _norms_far(ratio) and _is_below(parts.gram, parts.gap * _overlaps_far(ratio)):
+        return
     found = spikes(X)
     kinds = [
         f"{what} ({value:.3g}, at most {limit:.3g} expected)"
