@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tabulate import tabulate
-from uncertainties import ufloat
 
 if TYPE_CHECKING:
     from derivations.dynamic_evidence import JudgedRun
@@ -144,4 +143,6 @@ def shorthand(value: float | None, error: float | None) -> str:
     """The value with two digits of its error, 1.234(56)."""
     if value is None or error is None:
         return "-"
+    from uncertainties import ufloat
+
     return f"{ufloat(value, error):.2uS}"

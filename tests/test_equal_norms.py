@@ -72,6 +72,13 @@ def test_one_map_has_the_digits_of_every_layer(net):
         np.testing.assert_allclose(values, digits, rtol=0, atol=1e-12 * abs(digits).max())
 
 
+@pytest.mark.parametrize("net", NETWORKS.values(), ids=NETWORKS)
+def test_only_chaos_needs_more_than_one_map(net):
+    found = equal_norms(net, 0.8).composed
+    assert (found.pieces > 1) == (net == NETWORKS["deep chaos"])
+    assert found.error < 1e-12
+
+
 def test_all_pairs_of_a_set_and_of_two_sets_are_those_of_the_map():
     net = NETWORKS["gelu"]
     X = np.random.default_rng(2).standard_normal((70, 9))

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from theory.errors import NotConverged
 from theory.mathematics import Number
-from theory.quadrature import NotConverged
 
 TOLERANCE = 1e-10
 ROUNDING = 1e-4  # of the largest number: what is smaller than its rounding errors counts as 0

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 
-from theory import outliers
+from theory import outliers, special
 from theory.errors import OutOfRegime
 from theory.outliers import Bulk, Outlier, Realised, realised
 

@@ -149,11 +149,11 @@ class ComposedMap:
 
     The rows that it returns: 1 - c after the layers; with ``tangent`` also A and B, the tangent
     kernel after them being A times that before, plus B. ``error`` is what interpolating the
-    composition adds to 1 - c, relative to it.
+    composition adds to 1 - c, relative to it; ``pieces`` counts the maps that are applied in turn.
     """
 
     def __init__(self, layers: Sequence[Layer], tangent: bool) -> None:
-        self.layers, self.tangent, self.error = layers, tangent, 0.0
+        self.layers, self.tangent, self.error, self.pieces = layers, tangent, 0.0, 1
         self.even = layers[0].map.even
         self._parts: list[ComposedMap] = []
         self._halves = _composition(layers, tangent, self.even)
@@ -165,6 +165,7 @@ class ComposedMap:
                 ComposedMap(part, tangent) for part in (layers[:middle], layers[middle:])
             ]
             self.error = sum(part.error for part in self._parts)
+            self.pieces = sum(part.pieces for part in self._parts)
 
     def __call__(self, one_minus_c: np.ndarray) -> np.ndarray:
         dl = one_minus_c

@@ -6,10 +6,9 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import mpmath
 import numpy as np
-from scipy import special
 
+from theory import special
 from theory.expression import PI, VARIABLE, Call, Constant, Expression, Name
 from theory.mathematics import FLOATS, Number, Precise, Symbols, of
 
@@ -47,7 +46,7 @@ def evaluate_tree(
 
 def _system(x: Number) -> tuple[Any, Number]:
     """The namespace of x, and x as a number of it."""
-    if isinstance(x, mpmath.ctx_mp_python._mpc):
+    if hasattr(x, "_mpc_"):
         return of(x.real), x
     m = of(x)
     if m is not FLOATS:
@@ -139,7 +138,7 @@ FUNCTIONS: dict[str, tuple[Callable[..., Number], ...]] = {
         lambda s, a: s.exp(a) - 1,
     ),
     "log": (np.log, lambda c, a: c.log(a), lambda s, a: s.log(a)),
-    "log1p": (special.log1p, lambda c, a: c.log1p(a), lambda s, a: s.log(1 + a)),
+    "log1p": (lambda a: special.log1p(a), lambda c, a: c.log1p(a), lambda s, a: s.log(1 + a)),
     "sqrt": (np.sqrt, lambda c, a: c.sqrt(a), lambda s, a: s.sqrt(a)),
     "sin": (np.sin, lambda c, a: _wave(c, c.sin, a), lambda s, a: s.sin(a)),
     "cos": (np.cos, lambda c, a: _wave(c, c.cos, a), lambda s, a: s.cos(a)),
@@ -155,9 +154,9 @@ FUNCTIONS: dict[str, tuple[Callable[..., Number], ...]] = {
         lambda c, a: (a if c.re(a) > 0 else 0) + c.log1p(_exp(c, -a if c.re(a) > 0 else a)),
         lambda s, a: s.log(1 + s.exp(a)),
     ),
-    "erf": (special.erf, lambda c, a: c.erf(_clamp(c, a)), lambda s, a: s.erf(a)),
+    "erf": (lambda a: special.erf(a), lambda c, a: c.erf(_clamp(c, a)), lambda s, a: s.erf(a)),
     "Phi": (
-        special.ndtr,
+        lambda a: special.ndtr(a),
         lambda c, a: c.erfc(-_clamp(c, a) / c.sqrt(2)) / 2,
         lambda s, a: (1 + s.erf(a / s.sqrt(2))) / 2,
     ),

@@ -17,8 +17,6 @@ from theory.families.kernel import Kernel
 from theory.kernels import KERNELS, SYMBOLIC
 from theory.mathematics import FLOATS, Number, Symbols, of
 from theory.pair import Law, Pair
-from theory.quadrature import integrals, one_sample
-from theory.recognition import recognized
 
 SERIES_ANGLE = 1.0
 GAUSS_NODES = 24
@@ -46,6 +44,8 @@ def closed_kernel(activation: Activation) -> Kernel | None:
     """
     if activation.is_named:
         return _filled(activation) if activation.name in KERNELS else None
+    from theory.recognition import recognized
+
     return recognized(activation, closed_kernel)
 
 
@@ -108,6 +108,8 @@ def mean(activation: Activation, law: Law) -> Number:
         return kernel.mean(law)
     if isinstance(m, Symbols):
         raise NotCovered(f"a symbolic prediction for {activation}, which has no closed form")
+    from theory.quadrature import one_sample
+
     if m is not FLOATS:
         return _given(one_sample(activation, law, m)["mean"])
     return elementwise(
@@ -124,6 +126,8 @@ def _moments_by_quadrature(activation: Activation, pair: Pair) -> Moments:
     m = of(*pair)
     if isinstance(m, Symbols):
         raise NotCovered(f"a symbolic prediction for {activation}, which has no closed form")
+    from theory.quadrature import integrals
+
     parts = np.broadcast_arrays(*pair) if m is FLOATS else pair
     if m is FLOATS and parts[0].ndim:
         each = [

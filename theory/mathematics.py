@@ -11,13 +11,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-import mpmath
 import numpy as np
-from scipy import special
 
+from theory import special
 from theory.expression import exact
 
 Number = Any
+MPF = "_mpf_"
+"""What every number of mpmath has, so that mpmath is imported where one is made."""
 
 
 class Floats:
@@ -27,12 +28,20 @@ class Floats:
     pi = np.pi
     sqrt, exp, log, sin, cos, tanh, cosh = np.sqrt, np.exp, np.log, np.sin, np.cos, np.tanh, np.cosh
     arcsin, expm1, log1p = np.arcsin, np.expm1, np.log1p
-    erf, maximum, absolute = special.erf, np.maximum, np.abs
-    rising = special.poch  # Gamma(a + b)/Gamma(a)
+    maximum, absolute = np.maximum, np.abs
 
     @staticmethod
     def number(value: Number) -> Number:
         return value if isinstance(value, np.ndarray) else float(value)
+
+    @staticmethod
+    def erf(x: Number) -> Number:
+        return special.erf(x)
+
+    @staticmethod
+    def rising(a: Number, b: Number) -> Number:
+        """Gamma(a + b)/Gamma(a)."""
+        return special.poch(a, b)
 
     @staticmethod
     def select(condition: Any, then: Callable[[], Number], otherwise: Callable[[], Number]) -> Any:
@@ -82,7 +91,7 @@ class Precise:
         self.maximum, self.rising = max, context.rf
 
     def number(self, value: Number) -> Number:
-        if isinstance(value, mpmath.ctx_mp_python._mpf):
+        if hasattr(value, MPF):
             return self.context.mpf(value)
         rational = exact(value)
         return self.context.mpf(rational.numerator) / rational.denominator
@@ -161,6 +170,8 @@ FLOATS = Floats()
 @cache
 def precise(digits: int) -> Precise:
     """The namespace of mpmath numbers with this many digits (15 at least), and a reserve of 15."""
+    import mpmath
+
     context = mpmath.MPContext()
     context.dps = max(digits, 15) + 15
     return _home(context)
@@ -189,6 +200,6 @@ def of(*values: Number) -> Any:
     for value in values:
         if hasattr(value, "system"):
             return value.system
-        if isinstance(value, mpmath.ctx_mp_python._mpf):
+        if hasattr(value, MPF):
             return _home(value.context)
     return FLOATS

@@ -12,7 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
 
 from theory.errors import OutOfRegime
 
@@ -138,6 +137,8 @@ def outliers(B: np.ndarray, K2: float, gap: float, count: int) -> tuple[Outlier,
     top = gap / N * values.max()
     mean_values, mean_vectors = np.linalg.eigh(B.mean(axis=0))
     squares = (B @ B).mean(axis=0)
+
+    from scipy.optimize import brentq
 
     def excess(eigenvalue: float, place: int) -> float:
         weights = K2 / N * values / (eigenvalue - gap / N * values)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from theory import bulk, fisher
+from theory import fisher
 from theory.architecture import (
     DescriptionError,
     Network,
@@ -201,6 +201,8 @@ def _predict(
     if regime == "proportional":
         if m is not FLOATS or sigma_w2 is not None or sigma_b2 is not None:
             raise DescriptionError("the proportional regime is computed for one network in float64")
+        from theory import bulk
+
         outputs = outputs._replace(v_tot=bulk.noise(network))
     statistics = last_layer(network)(outputs)
     largest, reason = statistics.largest_eigenvalue, statistics.reason

@@ -23,7 +23,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from theory.differentiation import breaks, with_derivative
 from theory.errors import NotConverged, OutOfRegime
 from theory.families.kernel import DoesNotExist
 
@@ -202,6 +201,8 @@ class _Rule:
 
     def __init__(self, activation: Activation, joint: Joint, gamma: float, beta: float) -> None:
         self.activation, self.joint, self.gamma, self.beta = activation, joint, gamma, beta
+        from theory.differentiation import breaks
+
         found = breaks(activation)
         for one in found:
             if one.jump != 0 or one.power <= -0.5:
@@ -217,6 +218,8 @@ class _Rule:
         self.cuts = np.array([low, *sorted({at for at in cuts if low < at < high}), high])
 
     def sample(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        from theory.differentiation import with_derivative
+
         with np.errstate(all="ignore"):
             return with_derivative(self.activation, self.gamma * x + self.beta)
 

@@ -14,8 +14,8 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
-from scipy import special
 
+from theory import special
 from theory.errors import OutOfRegime
 from theory.schemes import Normalized, Scheme
 

@@ -19,8 +19,8 @@ from math import isqrt
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import special
 
+from theory import special
 from theory.activations import SELU_ALPHA, SELU_SCALE
 from theory.families.kernel import Integral, Kernel
 from theory.families.normal import (

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import special
 
+from theory import special
 from theory.families import normal
 from theory.families.kernel import Kernel
 from theory.mathematics import FLOATS, Number, Symbols, of

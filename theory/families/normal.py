@@ -13,8 +13,8 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import special
 
+from theory import special
 from theory.balls import likely
 from theory.mathematics import FLOATS, Number, of
 
