@@ -40,13 +40,13 @@ build/%.pdf: build/%.tex derivations/page.tex
 		'\def\contents{$*.tex}\input{../derivations/page}' >/dev/null; done
 	! grep -E "^(LaTeX|Package .*) Warning|^(Over|Under)full" build/$*.log
 
-bench: $(READY)  ## speed against the machine's own limits
-	$(VENV)/bin/python -m benchmarks.gram
-	$(VENV)/bin/python -m benchmarks.kernel
-	$(VENV)/bin/python -m benchmarks.bulk
-	$(VENV)/bin/python -m benchmarks.largest_eigenvalue
-	$(VENV)/bin/python -m benchmarks.store
-	$(VENV)/bin/python -m benchmarks.conditional
+bench: $(READY) .bench/a/.ready .bench/b/.ready  ## speed against peers and the machine's own limits
+	$(VENV)/bin/python -m benchmarks
+
+.bench/%/.ready: benchmarks/peers-%.txt pyproject.toml
+	$(PYTHON) -m venv .bench/$*
+	.bench/$*/bin/python -m pip install --quiet --requirement $< --editable .
+	touch $@
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -56,4 +56,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .bench

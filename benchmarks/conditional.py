@@ -1,24 +1,22 @@
-"""Conditioned networks against explicit ones: processor time of one network, one thread.
+"""Conditioned networks against explicit ones: processor time of one network.
 
-The ratio is that of the least times, of ``--repeats`` blocks each.
-Both take the same observables, kappa_1, kappa_2 and the uniform mode.
+Both take the same observables, kappa_1, kappa_2 and the uniform mode. Nothing is claimed here.
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
-import time
-from collections.abc import Callable
+from argparse import Namespace
+from collections.abc import Iterator
 from functools import partial
+from itertools import count
 
-import numpy as np
-from threadpoolctl import threadpool_limits
-
-from numerics.engines import ENGINES
+from benchmarks.rows import Row, script
+from benchmarks.timing import interleaved
+from numerics.engines import ENGINES, Engine
 from numerics.ensemble import block_size
 from theory.architecture import Network
 
+NAMES = ("conditional", "explicit")
 OBSERVABLES = ("diagonal", "off_diagonal", "uniform")
 NETWORKS = {
     "tanh, C = 1": Network("tanh", depth=3, sigma_w2=3, sigma_b2=0.64),
@@ -32,41 +30,28 @@ NETWORKS = {
 }
 
 
-def seconds(task: Callable[[], object]) -> float:
-    """Processor time of one call."""
-    start = time.process_time()
-    task()
-    return time.process_time() - start
+def rows(o: Namespace) -> Iterator[Row]:
+    networks = block_size(o.width)
+    for label, network in NETWORKS.items():
+        tasks = {
+            name: partial(fresh_block, engine, network, o.width, o.samples, count())
+            for name, engine in ENGINES.items()
+        }
+        found = interleaved(tasks, o.repeats)
+        conditional, explicit = (1e3 * found.cpu(name) / networks for name in NAMES)
+        yield Row(
+            f"one network by conditioning, {label}, M = {o.width}, L = 3, N = {o.samples}",
+            conditional,
+            "ms",
+            explicit,
+            "explicit weights",
+            found.ratio(*NAMES),
+        )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("width", 1024), ("samples", 16), ("repeats", 15)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    o = parser.parse_args()
-    print(
-        f"numpy {np.__version__}, Python {platform.python_version()}, {platform.machine()}, "
-        "one thread"
-    )
-    print(f"M = {o.width}, N = {o.samples}, L = 3; least of {o.repeats} blocks, ms a network")
-    with threadpool_limits(1):
-        for label, network in NETWORKS.items():
-            found = {
-                name: min(
-                    seconds(
-                        partial(engine.observe, network, o.width, o.samples, block, OBSERVABLES)
-                    )
-                    for block in range(o.repeats)
-                )
-                / block_size(o.width)
-                for name, engine in ENGINES.items()
-            }
-            explicit, conditional = (1e3 * found[name] for name in ("explicit", "conditional"))
-            print(
-                f"{label:24} explicit {explicit:7.2f}  conditional {conditional:6.2f}  "
-                f"ratio {explicit / conditional:5.1f}"
-            )
+def fresh_block(engine: Engine, network: Network, M: int, N: int, blocks: count[int]) -> None:
+    engine.observe(network, M, N, next(blocks), OBSERVABLES)
 
 
 if __name__ == "__main__":
-    main()
+    script(__doc__, rows, width=1024, samples=16, repeats=15)

@@ -3,79 +3,78 @@
 Operations counted: forward, backward, and the symmetric products at half of a full product, so that
 symmetry earns no credit:
 2 N M^2 (L-1) + 2 C N M^2 (L-2) + L N^2 M + (L-1) (C N)^2 M + 2 N M C.
+
+The shape-matched limit is the time of these products alone, each with its own shape: L-1 products
+N x M x M forward and one N x M x C, L-2 products CN x M x M backward, L symmetric products
+N x M x N (syrk, as numpy takes for A @ A.T) of the activations and L-1 such CN x M x CN of the
+derivatives. Everything else, phi and phi', their products with the derivatives, the products of two
+Gram matrices entry by entry and their sum, is what keeps the dual from its limit.
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
-import time
-from collections.abc import Callable
-from statistics import median
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from benchmarks.cases import relu
+from benchmarks.rows import Need, Row, script
+from benchmarks.timing import interleaved
 from numerics.fisher import dual_gram
-from numerics.network import draw_inputs, draw_parameters
-from theory.architecture import Activation, Network
+
+REACHED = Need(0.9, least=True)
 
 
 def operations(M: int, L: int, N: int, C: int) -> int:
-    """Floating-point operations of one dual Gram matrix with equal widths."""
+    """Floating-point operations of one dual Gram matrix with equal widths.
+
+    They are those of ``products``.
+    """
     passes = 2 * N * M**2 * (L - 1) + 2 * C * N * M**2 * (L - 2) + 2 * N * M * C
     return passes + L * N**2 * M + (L - 1) * (C * N) ** 2 * M
 
 
-def seconds(task: Callable[[], object]) -> float:
-    """Processor time of one call."""
-    start = time.process_time()
-    task()
-    return time.process_time() - start
+def products(M: int, L: int, N: int, C: int) -> Callable[[], None]:
+    """The same products of the same shapes, and nothing else."""
+    rng = np.random.default_rng(1)
+    W, last = rng.standard_normal((M, M)), rng.standard_normal((M, C))
+    h, D = rng.standard_normal((N, M)), rng.standard_normal((C * N, M))
+
+    def run() -> None:
+        for _ in range(L - 1):
+            h @ W
+        h @ last
+        for _ in range(L - 2):
+            D @ W.T
+        for _ in range(L):
+            h @ h.T
+        for _ in range(L - 1):
+            D @ D.T
+
+    return run
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("width", 1024), ("depth", 3), ("samples", 256), ("outputs", 10)):
-        parser.add_argument(f"--{name}", type=int, default=default)
-    parser.add_argument("--repeats", type=int, default=7)
-    o = parser.parse_args()
-    M, L, N, C = o.width, o.depth, o.samples, o.outputs
-    network = Network(Activation.named("relu"), depth=L, sigma_w2=2, sigma_b2=0.1, outputs=C)
-    rng = np.random.default_rng(0)
-    parameters = draw_parameters(network, M, 1, rng)
-    inputs = draw_inputs(network, M, N, 1, rng)
-    square = rng.standard_normal((2, 2048, 2048))
-    shaped = rng.standard_normal((C * N, M)), rng.standard_normal((M, M))
+def rows(o: Namespace) -> Iterator[Row]:
+    size = (o.width, o.depth, o.samples, o.outputs)
+    case = relu(*size)
     tasks = {
-        "dual Gram matrix": (
-            lambda: dual_gram(network, parameters, inputs),
-            operations(M, L, N, C),
-        ),
-        "dgemm, 2048 square": (lambda: square[0] @ square[1], 2 * 2048**3),
-        "dgemm, CN x M x M": (lambda: shaped[0] @ shaped[1], 2 * C * N * M**2),
+        "dual Gram matrix": lambda: dual_gram(*case),
+        "products of its shapes": products(*size),
     }
-    with threadpool_limits(1):
-        runs = [
-            {name: seconds(task) for name, (task, _) in tasks.items()} for _ in range(o.repeats)
-        ]
-    print(
-        f"numpy {np.__version__}, Python {platform.python_version()}, {platform.machine()}, "
-        "one thread"
+    found = interleaved(tasks, o.repeats)
+    ours, limit = (operations(*size) / found.cpu(name) / 1e9 for name in tasks)
+    yield Row(
+        "dual Gram matrix against its own matrix products, "
+        f"M = {o.width}, L = {o.depth}, N = {o.samples}, C = {o.outputs}",
+        ours,
+        "Gflop/s",
+        limit,
+        "dgemm and dsyrk of its shapes",
+        found.ratio("products of its shapes", "dual Gram matrix"),
+        REACHED,
     )
-    print(f"M = {M}, L = {L}, N = {N}, C = {C}, medians of {o.repeats} interleaved runs")
-    rates = {
-        name: median(count / run[name] for run in runs) / 1e9 for name, (_, count) in tasks.items()
-    }
-    for name, rate in rates.items():
-        print(f"{name:20} {median(run[name] for run in runs):8.4f} s  {rate:7.1f} Gflop/s")
-    for name in list(tasks)[1:]:
-        ratio = median(
-            tasks["dual Gram matrix"][1] / run["dual Gram matrix"] / (tasks[name][1] / run[name])
-            for run in runs
-        )
-        print(f"dual Gram matrix / {name}: {100 * ratio:.0f} %")
 
 
 if __name__ == "__main__":
-    main()
+    script(__doc__, rows, width=2048, depth=3, samples=256, outputs=1, repeats=9)

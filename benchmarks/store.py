@@ -1,50 +1,50 @@
 """What keeping measurements costs: 10 000 of them written, one transaction a block, and read back.
 
-The time of the disk counts, so it is that of the clock; the best of some repeats is shown.
+The time of the disk counts, so it is that of the clock.
 """
 
 from __future__ import annotations
 
-import argparse
 import sqlite3
 import tempfile
 import time
+from argparse import Namespace
+from collections.abc import Iterator
 from pathlib import Path
+from statistics import median
 
 import numpy as np
 
+from benchmarks.rows import Row, script
 from numerics.store import Cell, Store, read
 from theory.architecture import Network
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--measurements", type=int, default=10_000)
-    parser.add_argument("--block", type=int, default=1, help="measurements in a transaction")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--directory", help="on the disk to be timed; a temporary one by default")
-    o = parser.parse_args()
+def rows(o: Namespace) -> Iterator[Row]:
     cell = Cell(Network("relu", depth=3, sigma_w2=2), samples=4, width=64, engine="explicit")
     values = np.random.default_rng(0).standard_normal(o.measurements).tolist()
-    rows = [(seed, "diagonal", value) for seed, value in enumerate(values)]
-    times = []
+    kept = [(seed, "diagonal", value) for seed, value in enumerate(values)]
+    written, back = [], []
     for _ in range(o.repeats):
-        with tempfile.TemporaryDirectory(dir=o.directory) as directory:
+        with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "results.sqlite"
             start = time.perf_counter()
             with Store(path) as store:
-                for first in range(0, len(rows), o.block):
-                    store.add(cell, rows[first : first + o.block])
-            written = time.perf_counter()
+                for first in range(0, len(kept), o.block):
+                    store.add(cell, kept[first : first + o.block])
+            middle = time.perf_counter()
             found = read(path)
-            times.append((written - start, time.perf_counter() - written))
-            assert [row.value for row in found] == values
-    write, back = min(times, key=sum)
-    print(
-        f"SQLite {sqlite3.sqlite_version}: {o.measurements} measurements in transactions of "
-        f"{o.block}: {write:.2f} s written, {back:.2f} s read back, {write + back:.2f} s"
-    )
+            back.append(time.perf_counter() - middle)
+            written.append(middle - start)
+        if [row.value for row in found] != values:
+            raise SystemExit("what was read is not what was written")
+    for what, times in (("written", written), ("read back", back)):
+        yield Row(
+            f"{o.measurements} measurements {what}, transactions of {o.block}",
+            median(times),
+            note=f"SQLite {sqlite3.sqlite_version}, by the clock",
+        )
 
 
 if __name__ == "__main__":
-    main()
+    script(__doc__, rows, measurements=10_000, block=1, repeats=3)

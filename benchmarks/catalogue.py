@@ -1,0 +1,38 @@
+"""The scripts of this package, in the order of the page that they make."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Script(NamedTuple):
+    """One script, ``benchmarks/NAME.py``.
+
+    ``environment``: where it runs, ``own``, ``a`` or ``b`` of ``benchmarks.environments``.
+    ``smoke``: its options where all shall be short, None for a script that cannot be, since it
+    needs peers or takes its time. ``rows``: whether it is run by ``benchmarks.rows.script``; what
+    others print stands on the page as it is.
+    """
+
+    name: str
+    environment: str = "own"
+    smoke: str | None = None
+    rows: bool = True
+
+
+SCRIPTS = (
+    Script("gram_peers", "a"),
+    Script("gram_jacobians", "b"),
+    Script("gram_memory", "a"),
+    Script("gram", smoke="--width 32 --samples 8 --repeats 1"),
+    Script("largest_eigenvalue", smoke="--width 32 --samples 8 --outputs 2 --repeats 1"),
+    Script("batchnorm_product", "b"),
+    Script("kernel_peers", "a"),
+    Script("kernel", rows=False),
+    Script("first_answer", smoke="--width 16 --samples 4 --repeats 1 --peers 0"),
+    Script("scaling", smoke="--width 8 --samples 4 --outputs 1 --layers 3"),
+    Script("conditional", smoke="--width 512 --samples 2 --repeats 1"),
+    Script("bulk", smoke="--width 50 --depth 2 --points 2 --repeats 1"),
+    Script("store", smoke="--measurements 20 --repeats 1"),
+    Script("cluster"),
+)

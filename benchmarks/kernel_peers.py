@@ -1,0 +1,64 @@
+"""Infinite-width kernels of given inputs of one norm: neural-tangents, compiled, and ours.
+
+ReLU has a closed form in both. tanh goes through Gauss-Hermite quadrature in the peer, so that the
+difference of the two is the peer's error: the tests hold ours against quadrature of arbitrary
+precision.
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from benchmarks import peers
+from benchmarks.rows import Need, Row, script
+from benchmarks.timing import interleaved
+from theory.architecture import Network
+from theory.data_kernel import kernel
+from theory.dual_map import dual_map
+
+PEER = "neural-tangents"
+SETTINGS = {
+    "relu": (2.0, 0.1, 10, Need(1 / 8)),
+    "tanh": (3.0, 0.64, 3, Need(1 / 150)),
+}
+"""sigma_w^2, sigma_b^2, depth, what is needed."""
+
+
+def rows(o: Namespace) -> Iterator[Row]:
+    X = np.random.default_rng(0).standard_normal((o.inputs, 64))
+    X *= 8 / np.linalg.norm(X, axis=1, keepdims=True)
+    for name, (sigma_w2, sigma_b2, depth, needed) in SETTINGS.items():
+        network = Network(
+            name, depth=depth, sigma_w2=sigma_w2, sigma_b2=sigma_b2, parameterization="ntk"
+        )
+        theirs = peers.data_kernel(name, sigma_w2, sigma_b2, depth, X)
+        mine, other = kernel(network, X), theirs()
+        apart = [float(abs(np.asarray(a) / b - 1).max()) for a, b in zip(other, mine, strict=True)]
+        if name == "relu" and not max(apart) <= 1e-6:
+            raise SystemExit(f"the kernels of ReLU differ by {max(apart):.1e}")
+        tasks: dict[str, Callable[[], object]] = {
+            "ours": partial(afresh, network, X),
+            PEER: theirs,
+        }
+        yield Row.of(
+            f"kernels of {o.inputs} x {o.inputs} inputs, {name}, L = {depth}",
+            interleaved(tasks, o.repeats),
+            "ours",
+            PEER,
+            needed=needed,
+            note=f"NNGP kernels differ by {apart[0]:.0e}, tangent kernels by {apart[1]:.0e}",
+        )
+
+
+def afresh(network: Network, X: np.ndarray) -> None:
+    """The kernels without the interpolated maps that an earlier call has left."""
+    dual_map.cache_clear()
+    kernel(network, X)
+
+
+if __name__ == "__main__":
+    script(__doc__, rows, shim=peers.SHIM, inputs=512, repeats=5)

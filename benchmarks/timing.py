@@ -1,0 +1,133 @@
+"""Fair timing: one core, interleaved rounds, processor time beside the clock's, medians."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
+
+PACKAGES = (
+    "numpy",
+    "scipy",
+    "jax",
+    "jaxlib",
+    "neural-tangents",
+    "tf2jax",
+    "tensorflow",
+    "torch",
+    "nngeometry",
+    "distributed",
+)
+SQUARE = 1024
+"""The order of the matrices whose product is the machine's own limit."""
+
+
+class Seconds(NamedTuple):
+    """What one call took of the processor, with all threads of the process, and of the clock."""
+
+    cpu: float
+    wall: float
+
+
+def timed(task: Callable[[], object]) -> Seconds:
+    """Call once."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    task()
+    return Seconds(time.process_time() - cpu, time.perf_counter() - wall)
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """The seconds of several tasks, one call of each in every round."""
+
+    rounds: tuple[dict[str, Seconds], ...]
+
+    def cpu(self, name: str) -> float:
+        """The median processor time of a task."""
+        return median(found[name].cpu for found in self.rounds)
+
+    def wall(self, name: str) -> float:
+        """The median time of the clock."""
+        return median(found[name].wall for found in self.rounds)
+
+    def ratio(self, name: str, other: str) -> float:
+        """The median over the rounds of the ratio of the two processor times in one round."""
+        return median(found[name].cpu / found[other].cpu for found in self.rounds)
+
+
+def interleaved(tasks: Mapping[str, Callable[[], object]], repeats: int) -> Rounds:
+    """Call every task once untimed, then once in each of these rounds."""
+    for task in tasks.values():
+        task()
+    return Rounds(
+        tuple({name: timed(task) for name, task in tasks.items()} for _ in range(repeats))
+    )
+
+
+def one_thread() -> None:
+    """One BLAS thread in this process, for good."""
+    threadpool_limits(1)
+
+
+def one_core() -> None:
+    """Keep this process, with all threads that a peer may start, on one core, for good.
+
+    Where the system cannot do this, BLAS and the peers have their own limits still.
+    """
+    one_thread()
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+
+def conditions() -> dict[str, Any]:
+    """Versions, machine and its load, threads, and the Gflop/s of square matrix products."""
+    blas = {
+        f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip()
+        for pool in threadpool_info()
+        if pool["user_api"] == "blas"
+    }
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": _processor(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "threads": 1,
+        "versions": {"python": platform.python_version(), **_versions(), "blas": sorted(blas)},
+        "dgemm": square_rate(np.float64),
+        "sgemm": square_rate(np.float32),
+    }
+
+
+def square_rate(dtype: type) -> float:
+    """Gflop/s of a square matrix product: the median of three."""
+    left, right = np.random.default_rng(0).standard_normal((2, SQUARE, SQUARE)).astype(dtype)
+    found = interleaved({"product": lambda: left @ right}, 3)
+    return 2 * SQUARE**3 / found.cpu("product") / 1e9
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0]}, {platform.machine()}" if names else platform.machine()
