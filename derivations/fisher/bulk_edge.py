@@ -11,7 +11,7 @@ from derivations.samples import Proportional
 from derivations.theorem import Case, Row, Terms, Theorem
 from numerics.plan import BULK_TOP
 from theory import fisher
-from theory.architecture import LayerNorm, MeanSubtraction, Network
+from theory.architecture import BatchNorm, LayerNorm, MeanSubtraction, Network
 from theory.bulk import norm_outliers, right_edge
 from theory.bulk.finite import TRACY_WIDOM_MEAN, Top, mean_top
 from theory.bulk.model import model
@@ -271,6 +271,9 @@ in the mean: of order 1, where bounds from the moments leave it between 1 and $\
         Case(centred(RELU, 2), HALF, (TOP,), default=False),
         Case(centred(RELU, 3), HALF, (TOP,), default=False),
         Case(centred(RELU, 2, LayerNorm()), SQUARE, (TOP,), default=False),
+        Case(centred(RELU, 2, BatchNorm()), SQUARE, (TOP,), default=False),
+        Case(centred(TANH, 2, BatchNorm()), SQUARE, (TOP,), default=False),
+        Case(centred(RELU, 2, MeanSubtraction()), SQUARE, (TOP,), default=False),
     ),
     requires=requires,
     prove=prove,

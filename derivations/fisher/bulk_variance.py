@@ -8,7 +8,7 @@ from derivations.approach import BULK_VARIANCE
 from derivations.fisher.bulk_edge import HALF, SQUARE, centred, require_bulk
 from derivations.networks import LINEAR, RELU, TANH
 from derivations.theorem import Case, Row, Terms, Theorem
-from theory.architecture import GroupNorm, LayerNorm, Network
+from theory.architecture import BatchNorm, GroupNorm, LayerNorm, MeanSubtraction, Network
 from theory.mathematics import Number
 
 if TYPE_CHECKING:
@@ -276,6 +276,8 @@ $c_2/C = 1 + 4 + \dots + L^2$: 5, 14, 30 for $L = 2, 3, 4$.""",
             (centred(RELU, 3), HALF),
             (centred(RELU, 2, LayerNorm(eps=0.5)), SQUARE),
             (centred(RELU, 2, GroupNorm(groups=2)), SQUARE),
+            (centred(TANH, 2, BatchNorm()), SQUARE),
+            (centred(RELU, 2, MeanSubtraction()), SQUARE),
         )
     ),
     requires=requires,
