@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from numerics.fisher import dual_gram, grams_below, grams_of_outputs, total
-from numerics.lanczos import largest_eigenvalue
+from numerics.largest_eigenvalue import largest_eigenvalue
 from numerics.network import propagate
 from numerics.parameters import draw_inputs, draw_parameters
 from tests.test_bulk_networks import network

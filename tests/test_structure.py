@@ -200,9 +200,9 @@ def test_imported_libraries_are_the_declared_dependencies():
     used = {name.split(".")[0] for module in FILES for name, _ in imports_of(module)}
     project = PROJECT["project"]
     declared = {re.match("[a-z0-9]+", line)[0] for line in project["dependencies"]}
-    imported_as = {"python": "flint"}
+    imported_as = {"python-flint": "flint"}
     extras = {
-        imported_as.get(name := re.match("[a-z0-9]+", line)[0], name)
+        imported_as.get(name := re.match("[a-z0-9-]+", line)[0], name.replace("-", "_"))
         for lines in project["optional-dependencies"].values()
         for line in lines
     }
