@@ -130,7 +130,9 @@ class Hidden:
         delta = outer.reshape(n, C, N, M)
         if self.scale is not None:
             delta = delta * self.scale[:, None, None, :]
-        delta = delta.reshape(n, C, blocks, B, M) * self._at.rate.swapaxes(-1, -2)[:, None]
+        delta = delta.reshape(n, C, blocks, B, M)
+        if self._at.rate is not None:
+            delta = delta * self._at.rate.swapaxes(-1, -2)[:, None]
         G = np.broadcast_to(gram, (n, N, N)).reshape(n, blocks, B, blocks, B)
         G = G - G.mean(axis=2, keepdims=True)
         G -= G.mean(axis=4, keepdims=True)

@@ -40,13 +40,14 @@ class At(NamedTuple):
 
     .. math:: J = \text{rate} \left(I - \frac{11^T}n - \frac{\hat u\hat u^T}n\right)
 
-    with a rate for each unit and ``hat`` its :math:`\hat u`, None where there is no such part.
+    with a ``rate`` for each unit, None for 1, and ``hat`` its :math:`\hat u`, None where there is no
+    such part.
     """
 
     value: np.ndarray
     jvp: Along
     vjp: Along
-    rate: np.ndarray
+    rate: np.ndarray | None = None
     hat: np.ndarray | None = None
 
 
@@ -130,13 +131,9 @@ def _normalize(scheme: Scheme, u: np.ndarray) -> At:
     return At(_join(scheme, value), derivative, derivative, rate, hat)
 
 
-def _one(u: np.ndarray) -> np.ndarray:
-    return np.ones((1, 1), u.dtype)
-
-
 OPERATIONS: dict[str, Operation] = {
-    NoNormalization.kind: Operation(lambda scheme, u: At(u, _same, _same, _one(u))),
-    MeanSubtraction.kind: Operation(lambda scheme, u: At(_centre(u), _centre, _centre, _one(u))),
+    NoNormalization.kind: Operation(lambda scheme, u: At(u, _same, _same)),
+    MeanSubtraction.kind: Operation(lambda scheme, u: At(_centre(u), _centre, _centre)),
 } | {scheme.kind: Operation(_normalize) for scheme in (BatchNorm, LayerNorm, RMSNorm, GroupNorm)}
 
 
