@@ -40,8 +40,8 @@ class At(NamedTuple):
 
     .. math:: J = \text{rate} \left(I - \frac{11^T}n - \frac{\hat u\hat u^T}n\right)
 
-    with a ``rate`` for each unit, None for 1, and ``hat`` its :math:`\hat u`, None where there is no
-    such part.
+    with a ``rate`` for each unit, None for 1, and ``hat`` its :math:`\hat u`, None where there is
+    no such part.
     """
 
     value: np.ndarray
