@@ -95,6 +95,16 @@ def test_all_pairs_of_a_set_and_of_two_sets_are_those_of_the_map():
         np.testing.assert_allclose(part, one[:40, 10:], rtol=1e-13)
 
 
+@pytest.mark.parametrize("angle", [1e-7, 1e-3])
+def test_nearly_equal_inputs_have_the_angle_between_them(angle):
+    r"""E phi'phi' of ReLU falls by angle/(2 pi); 1 - c = angle^2/2 alone would be rounding."""
+    net = Network("relu", depth=2, sigma_w2=2)
+    X = 1.7 * np.array([[1.0, 0.0], [np.cos(angle), np.sin(angle)]])
+    for found in (kernel(net, X).ntk, kernel(net, X, X[::-1]).ntk[:, ::-1]):
+        fall = 1 - found[0, 1] / found[0, 0]
+        assert fall == pytest.approx(angle / (2 * np.pi), rel=max(4 * angle, 1e-6))
+
+
 @pytest.mark.parametrize("name", ["relu", "tanh"])
 def test_equal_norms_agree_with_nearly_equal_ones(name):
     """A norm that differs in the tenth digit sends every pair through every layer."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from theory.architecture import Network
-from theory.mathematics import Number
+from theory.mathematics import Number, Symbols
 from theory.normalization import Backward, Couple, Layer, PreActivations, Setting, own, rule
 
 
@@ -182,7 +182,7 @@ def _forward(network: Network, setting: Setting) -> Forward:
     third = None if network.batch_size is None else different
     removed: Number = 0
     found = Forward([], [], [])
-    variances = setting.sigma_w2, setting.sigma_b2
+    variances = setting.m, setting.sigma_w2, setting.sigma_b2
     for scheme in (*(network.layers or ()), None):
         second, first = second - removed, first - removed
         found.pairs.append(_pre_activations(first, second, gap, *variances))
@@ -206,9 +206,22 @@ def _removed(layer: Layer) -> Number:
 
 
 def _pre_activations(
-    first: Number, second: Number, gap: Number, sigma_w2: Number, sigma_b2: Number
+    first: Number, second: Number, gap: Number, m: Any, sigma_w2: Number, sigma_b2: Number
 ) -> PreActivations:
-    return PreActivations(sigma_w2 * first + sigma_b2, sigma_w2 * second + sigma_b2, sigma_w2 * gap)
+    """The three numbers of two samples, of which any two say the third.
+
+    Rounding must not drive them apart: the next layers may multiply the discrepancy, also where
+    they forget the gap. The smaller one of q2 and the gap keeps its digits, the other follows.
+    """
+    q1, q2, gap = sigma_w2 * first + sigma_b2, sigma_w2 * second + sigma_b2, sigma_w2 * gap
+    if isinstance(m, Symbols):
+        return PreActivations(q1, q2, gap)
+    near = 2 * gap < q1
+    return PreActivations(
+        q1,
+        m.select(near, lambda: q1 - gap, lambda: q2),
+        m.select(near, lambda: gap, lambda: q1 - q2),
+    )
 
 
 def _step(pull_back: Any, layer: Layer, sigma_w2: Number, above: Above) -> Above:
