@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from math import isfinite
 from typing import Any
 
@@ -10,7 +11,6 @@ import numpy as np
 from theory.activations import Activation
 from theory.errors import OutOfRegime
 from theory.families.kernel import Kernel
-from theory.gaussian import closed_kernel
 from theory.pair import Law, Pair
 
 EVEN = 1e-13
@@ -25,7 +25,9 @@ class ClosedDual:
 
     Raises ``OutOfRegime`` where the second moment is not a positive number.
 
-    >>> one = ClosedDual(Activation.named("relu"), closed_kernel(Activation.named("relu")), 2.0)
+    >>> from theory.gaussian import closed_kernel
+    >>> relu = Activation.named("relu")
+    >>> one = ClosedDual(relu, closed_kernel(relu), 2.0)
     >>> [round(float(x), 12) for x in one.second - one.gap(np.array([0.0, 1.0, 2.0]))]
     [1.0, 0.318309886184, 0.0]
     """
@@ -42,8 +44,12 @@ class ClosedDual:
                 f"E phi(u)^2 of {activation} at variance {q:g} is {self.second:g}: "
                 "the kernel needs a positive number"
             )
+
+    @cached_property
+    def even(self) -> bool:
+        """Whether phi is even, that is, whether the gap at c = -1 is 0 but for rounding."""
         opposite = float(self.gap(np.array([2.0]))[0])
-        self.even = not shift and abs(opposite) <= EVEN * self.second
+        return not self.shift and abs(opposite) <= EVEN * self.second
 
     def gap(self, one_minus_c: np.ndarray, one_plus_c: np.ndarray | None = None) -> np.ndarray:
         r""":math:`E\varphi(u)^2 - E\varphi(u)\varphi(v)`."""
@@ -60,11 +66,3 @@ class ClosedDual:
         q = np.full(dl.shape, self.q)
         means: Any = (np.full(dl.shape, self.shift),) * 2 if self.shift else ()
         return Pair(q, q, q * (1 - dl), dl, 2 - dl if op is None else op, *means)
-
-
-def closed_dual(activation: Activation, q: float, shift: float = 0.0) -> ClosedDual | None:
-    """The dual in closed form; None without one, or where phi jumps, or at variance 0."""
-    kernel = closed_kernel(activation)
-    if kernel is None or kernel.gap is None or activation.jumps or not q > 0:
-        return None
-    return ClosedDual(activation, kernel, q, shift)

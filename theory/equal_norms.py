@@ -12,12 +12,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from theory.architecture import Network
-from theory.closed_dual import ClosedDual, closed_dual
+from theory.architecture import Activation, Network
+from theory.closed_dual import ClosedDual
 from theory.data_pairs import Pairs, affine, input_weights, normalized
 from theory.depth import ComposedMap, Layer
 from theory.dual_map import DualMap, dual_map
-from theory.gaussian import mean
+from theory.families.kernel import Kernel
+from theory.gaussian import closed_kernel, mean
 from theory.pair import Law
 from theory.schemes import Scheme
 
@@ -62,13 +63,14 @@ def equal_norms(network: Network, first: float) -> EqualNorms | None:
     activation without closed form is shifted.
     """
     sigma_w2, sigma_b2 = float(network.sigma_w2), float(network.sigma_b2)
+    closed = closed_kernel(network.activation)
     layers: list[Layer] = []
     square = first
     for scheme, (weight, bias) in zip(
         network.layers or (), input_weights(network)[1:], strict=True
     ):
         variance, shift, slope = _one_sample(scheme, square, sigma_w2, sigma_b2)
-        one = _dual(network, variance, shift)
+        one = _dual(network.activation, closed, variance, shift)
         if one is None:
             return None
         removed = 0.0
@@ -89,12 +91,14 @@ def _one_sample(
     return scale**2 * float(law.a[0]), shift, scale**2 / float(np.max(norms))
 
 
-def _dual(network: Network, variance: float, shift: float) -> ClosedDual | DualMap | None:
-    activation = network.activation
+def _dual(
+    activation: Activation, closed: Kernel | None, variance: float, shift: float
+) -> ClosedDual | DualMap | None:
     if activation.jumps or not variance > 0:
         return None
-    closed = closed_dual(activation, variance, shift)
-    return closed if closed is not None or shift else dual_map(activation, variance)
+    if closed is not None and closed.gap is not None:
+        return ClosedDual(activation, closed, variance, shift)
+    return None if shift else dual_map(activation, variance)
 
 
 def over_pairs(found: EqualNorms, dl: np.ndarray, same: bool) -> tuple[np.ndarray, np.ndarray]:

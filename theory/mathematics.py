@@ -165,6 +165,7 @@ class Symbols:
 
 
 FLOATS = Floats()
+PLAIN = frozenset({int, float, np.float64, np.ndarray})
 
 
 @cache
@@ -194,6 +195,8 @@ def of(*values: Number) -> Any:
     >>> of(1, 2.0) is FLOATS
     True
     """
+    if PLAIN.issuperset(map(type, values)):
+        return FLOATS
     for value in values:
         if hasattr(value, "free_symbols"):
             return symbols()
