@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.catalogue import SCRIPTS, Script
-from benchmarks.environments import PEERS, ROOT, interpreter
+from benchmarks.environments import PEERS, ROOT, interpreter, variables
 from benchmarks.page import Outcome, page
 from benchmarks.rows import Result
 
@@ -71,8 +71,9 @@ def measure(script: Script, results: Path, *, smoke: bool) -> str:
     options = (script.smoke or "").split() if smoke else []
     options += ["--rows", str(rows)] if script.rows else []
     command = [python, "-m", f"benchmarks.{script.name}", *options]
-    limited = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, cwd=ROOT, env=limited, capture_output=True, text=True)
+    done = subprocess.run(
+        command, cwd=ROOT, env=variables(os.environ), capture_output=True, text=True
+    )
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         said.write_text(BROKEN + reason, encoding="utf-8")

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".bench"
+
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+CHOSEN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""What makes OpenBLAS take other kernels than its own choice for the processor.
+
+The peers' compilers take the processor as it is.
+"""
+
+
+def variables(given: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a script's process: one thread, and the kernels of the processor."""
+    return {name: value for name, value in given.items() if name not in CHOSEN} | ONE_THREAD
 
 
 def interpreter(name: str) -> Path:

@@ -20,7 +20,8 @@ the clock. Ours and the other's are called in turn, in one process on one core w
 Numbers are medians; a ratio is the median over the rounds of ours over the other's in one round.
 Peers run in environments of their own (`benchmarks/peers-a.txt`, `benchmarks/peers-b.txt`),
 compiled before the clock starts, with weights stored (in, out). Gflop/s are by one count of
-operations for all. A missed need fails nothing.
+operations for all. A missed need fails nothing. OpenBLAS takes the kernels that it chooses for the
+processor: `OPENBLAS_CORETYPE` is unset here, and one set to an older processor can halve its speed.
 """
 COLUMNS = "| claim | ours | other | ratio | needed | reached | precision | threads |"
 RULE = "|---|---|---|---|---|---|---|---|"

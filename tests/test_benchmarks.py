@@ -147,9 +147,12 @@ def test_the_page_says_how_it_came_about():
 
 def test_a_ratio_is_taken_within_a_round():
     rounds = [(1.0, 2.0), (10.0, 5.0), (3.0, 30.0)]  # ours, theirs
-    found = Rounds(tuple({"a": Seconds(a, 0), "b": Seconds(b, 0)} for a, b in rounds))
+    found = Rounds(tuple({"a": Seconds(a, 0.3), "b": Seconds(b, 0.7)} for a, b in rounds))
     assert found.ratio("a", "b") == 0.5
     assert (found.cpu("a"), found.cpu("b")) == (3.0, 5.0)
+    row = Row.of("claim", found, "a", "b", needed=Need(0.6))
+    assert (row.ours, row.other, row.against, row.ratio) == (3.0, 5.0, "b", 0.5)
+    assert row.wall == (0.3, 0.7)
 
 
 def test_operations_are_those_of_the_products(monkeypatch):
@@ -179,6 +182,13 @@ def test_operations_are_those_of_the_products(monkeypatch):
 
 def test_an_exponent_is_that_of_a_power():
     assert exponent([1, 2, 4, 8], [5.0 * n**1.5 for n in (1, 2, 4, 8)]) == 1.5
+
+
+def test_scripts_run_on_one_thread_with_the_kernels_of_the_processor():
+    given = {"OPENBLAS_NUM_THREADS": "8", "OPENBLAS_CORETYPE": "Haswell", "HOME": "/"}
+    found = environments.variables(given)
+    assert (found["OPENBLAS_NUM_THREADS"], found["HOME"]) == ("1", "/")
+    assert "OPENBLAS_CORETYPE" not in found
 
 
 def test_an_unknown_script_is_refused(capsys):
