@@ -99,14 +99,19 @@ def rows(o: Namespace) -> Iterator[Row]:
     )
     yield Row(f"a worker's time for a block, {size}", block, note="by the worker's clock")
     yield Row("the parent's processor time for a block", parent)
+    yield from extrapolated(block, parent, block_size(o.width))
+
+
+def extrapolated(block: float, parent: float, networks: int) -> Iterator[Row]:
+    """What these seconds of a worker and of the parent, for a block of so many networks, entail."""
     yield Row("extrapolated: workers that one parent keeps busy", block / parent, "workers")
     yield Row(f"extrapolated: a block that keeps {CORES} workers busy", CORES * parent)
-    blocks = NETWORKS / block_size(o.width)
+    blocks = NETWORKS / networks
     yield Row(
         f"extrapolated: {NETWORKS} networks on {CORES} cores",
         blocks * max(block / CORES, parent) / 3600,
         "h",
-        note=f"{blocks * block / 3600:.3g} core hours; bound by the "
+        note=f"{blocks * block / 3600:.3g} core hours of work; bound by the "
         + ("parent" if parent > block / CORES else "workers"),
     )
 

@@ -13,10 +13,12 @@ import pytest
 from benchmarks import environments
 from benchmarks.__main__ import main
 from benchmarks.catalogue import SCRIPTS, Script
+from benchmarks.cluster import extrapolated
 from benchmarks.gram import operations, products
+from benchmarks.memory import growth
 from benchmarks.page import Outcome, page
 from benchmarks.rows import Need, Result, Row
-from benchmarks.scaling import exponent
+from benchmarks.scaling import allocated, exponent
 from benchmarks.timing import Rounds, Seconds
 
 ROOT = Path(__file__).parents[1]
@@ -182,6 +184,31 @@ def test_operations_are_those_of_the_products(monkeypatch):
 
 def test_an_exponent_is_that_of_a_power():
     assert exponent([1, 2, 4, 8], [5.0 * n**1.5 for n in (1, 2, 4, 8)]) == 1.5
+
+
+@pytest.mark.parametrize(
+    ("block", "parent", "workers", "hours", "bound"),
+    [(7.2, 0.0036, 2000, 0.5, "workers"), (7.2, 0.0144, 500, 1.0, "parent")],
+)
+def test_a_thousand_cores_are_bound_by_workers_or_parent(block, parent, workers, hours, bound):
+    busy, shortest, total = extrapolated(block, parent, networks=4)
+    assert busy.ours == pytest.approx(workers)
+    assert shortest.ours == pytest.approx(1000 * parent)
+    assert total.ours == pytest.approx(hours)
+    assert total.note == f"500 core hours of work; bound by the {bound}"
+
+
+def touching(megabytes):
+    return lambda: np.ones(megabytes * 2**17)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc")
+def test_memory_is_what_a_task_touches():
+    assert growth(touching, 128) == pytest.approx(128, abs=8)
+
+
+def test_memory_counts_what_is_allocated():
+    assert allocated(touching(16)) == pytest.approx(2**24, rel=0.01)
 
 
 def test_scripts_run_on_one_thread_with_the_kernels_of_the_processor():
