@@ -158,13 +158,12 @@ def measure(
     [0.969858, 0.812969]
     """
     indices = _seeds(seeds)
-    network.widths(width)  # refuses what is no width
-    size = block_size(width)
-    wanted = sorted({index // size for index in indices})
-    check_size(network, width, samples, memory_budget, one_by_one=len(wanted))
+    check_size(network, width, samples, memory_budget, one_by_one=len(indices))
     if inputs is not None:
         inputs = _check_inputs(inputs, network, width, samples)
         warn_if_far("inputs", inputs)
+    size = block_size(width)
+    wanted = sorted({index // size for index in indices})
 
     def one_block(block: int) -> dict[int, dict[str, Any]]:
         parameters, drawn = draw_block(network, width, samples, block)
@@ -233,8 +232,8 @@ def check_size(
 ) -> None:
     """Refuse sizes that are meaningless or too large, before anything is drawn.
 
-    ``one_by_one``: in how many tasks networks are measured one at a time; by default every worker
-    observes as many of a block together as ``LARGEST_ARRAY`` allows. ``matrix_free``: for
+    ``one_by_one``: how many networks are measured, one at a time by each worker; by default every
+    worker observes as many of a block together as ``LARGEST_ARRAY`` allows. ``matrix_free``: for
     ``numerics.eigenvalues.largest_eigenvalues``.
     """
     check_samples(samples)
