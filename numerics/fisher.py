@@ -179,11 +179,11 @@ def _add_weights(
 
     ``gram`` is (n, N, N), or (N, N) for all networks; ``rates`` (n, 1, M) multiply derivatives.
     """
-    layer, first = sensitivity.normalization, sensitivity.couples_first
     if sensitivity.factors is not None:
         a, P = sensitivity.factors
         into.add_outer(a if rates is None else a * rates, P, gram)
         return
+    layer, first = sensitivity.normalization, sensitivity.couples_first
     D = sensitivity.outer if first else sensitivity.inner
     if rates is not None:
         D = D * rates[:, :, None, None, None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from numerics.parameters import (
     draw_parameters,
 )
 from theory.architecture import Network, Normalized
+
+ROWS = 1024
+"""Rows of a matrix product from which more of them do not make it quicker."""
 
 __all__ = [
     "Forward",
@@ -56,13 +60,21 @@ class Sensitivity:
     :math:`\bar u^l(t')`, the argument of the activation. ``normalization`` is what lies between
     the two, None where nothing does. ``factors`` are a (n, C, M_l) and P (n, N, M_l) where
     ``inner`` is :math:`a_{ki} P_i(t)` for t' = t and 0 elsewhere: known for the layer below the
-    outputs, unless it is normalized.
+    outputs, unless it is normalized, and then not ``formed`` before it is asked for.
     """
 
     layer: int
-    outer: np.ndarray
+    formed: np.ndarray | None
     normalization: Hidden | None = None
     factors: tuple[np.ndarray, np.ndarray] | None = None
+
+    @cached_property
+    def outer(self) -> np.ndarray:
+        if self.formed is not None:
+            return self.formed
+        assert self.factors is not None
+        a, P = self.factors
+        return (a[:, :, None] * P[:, None]).reshape(*a.shape[:2], -1, 1, 1, a.shape[2])
 
     @cached_property
     def inner(self) -> np.ndarray:
@@ -129,23 +141,42 @@ def backpropagate(run: Forward, combinations: np.ndarray | None = None) -> Itera
     One product serves all outputs and samples. ``combinations`` (n, N/B, T, B): the derivatives of
     these T sums of each batch's outputs, in place of those of the outputs.
     """
-    n, C, N = run.linear_outputs.shape
-    output_weights = run.affines[-1].W.swapaxes(1, 2)
-    outer = output_weights[:, :, None, :] * run.derivatives[-1][:, None]
-    factors = None
-    if combinations is None:
-        if run.hidden[-1].scheme.over == "":
-            factors = output_weights, run.derivatives[-1]
-        outer = outer.reshape(n, C, N, 1, 1, -1)
-    else:
+    n, C, _ = run.linear_outputs.shape
+    output_weights = np.ascontiguousarray(run.affines[-1].W.swapaxes(1, 2))
+    factors = output_weights, run.derivatives[-1]
+    sensitivity = Sensitivity(len(run.hidden), None, run.hidden[-1], factors)
+    if combinations is not None:
         blocks, _, B = combinations.shape[1:]
-        outer = outer.reshape(n, C, blocks, 1, B, -1) * combinations[:, None, ..., None]
-    for l in range(len(run.hidden), 0, -1):
-        sensitivity = Sensitivity(l, outer, run.hidden[l - 1], factors)
+        outer = sensitivity.outer.reshape(n, C, blocks, 1, B, -1)
+        sensitivity = Sensitivity(
+            len(run.hidden), outer * combinations[:, None, ..., None], run.hidden[-1]
+        )
+    elif run.hidden[-1].scheme.over != "":
+        sensitivity = Sensitivity(len(run.hidden), sensitivity.outer, run.hidden[-1])
+    yield sensitivity
+    for l in range(len(run.hidden) - 1, 0, -1):
+        outer = _passed(sensitivity, run.affines[l].W)
+        del sensitivity  # before memory is needed for what is done with the next
+        outer *= spread(run.derivatives[l - 1], outer)
+        sensitivity = Sensitivity(l, outer, run.hidden[l - 1])
+        del outer
         yield sensitivity
-        factors = None
-        if l > 1:
-            inner = sensitivity.inner
-            rows = inner.reshape(n, -1, inner.shape[-1])
-            outer = (rows @ run.affines[l - 1].W.swapaxes(1, 2)).reshape(*inner.shape[:-1], -1)
-            outer *= spread(run.derivatives[l - 2], outer)
+
+
+def _passed(sensitivity: Sensitivity, W: Any) -> np.ndarray:
+    """The derivatives by the features that W multiplies; factors a few outputs at a time."""
+    if sensitivity.factors is None or not isinstance(W, np.ndarray):
+        inner = sensitivity.inner
+        rows = inner.reshape(inner.shape[0], -1, inner.shape[-1])
+        passed: np.ndarray = (rows @ W.swapaxes(1, 2)).reshape(*inner.shape[:-1], -1)
+        return passed
+    a, P = sensitivity.factors
+    (n, C, M), N = a.shape, P.shape[1]
+    passed = np.empty((n, C, N, 1, 1, W.shape[1]), P.dtype)
+    together = -(-ROWS // N)
+    for first in range(0, C, together):
+        some = slice(first, min(first + together, C))
+        rows = (a[:, some, None] * P[:, None]).reshape(n, -1, M)
+        out = passed[:, some].reshape(n, rows.shape[1], -1)
+        np.matmul(rows, W.swapaxes(1, 2), out=out)
+    return passed
