@@ -53,7 +53,7 @@ def page(outcomes: Iterable[Outcome]) -> str:
     ]
     for one in outcomes:
         lines += ["", f"## {one.script.name}\n", description(one.script.name), ""]
-        lines += [f"    {line}" for line in one.text.splitlines()]
+        lines += [*(f"    {line}" for line in one.text.splitlines()), ""]
         if one.result is not None:
             told = one.result.conditions
             lines += [*table((row, told) for row in one.result.rows), "", *noted(one.result.rows)]
