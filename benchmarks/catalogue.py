@@ -29,6 +29,8 @@ SCRIPTS = (
     Script("batchnorm_product", "b"),
     Script("kernel_peers", "a"),
     Script("kernel", rows=False),
+    Script("prediction", rows=False),
+    Script("cold", rows=False),
     Script("first_answer", smoke="--width 16 --samples 4 --repeats 1 --peers 0"),
     Script("scaling", smoke="--width 8 --samples 4 --outputs 1 --layers 3"),
     Script("conditional", smoke="--width 512 --samples 2 --repeats 1"),

@@ -23,10 +23,19 @@ class Sum:
     """
 
     def __init__(self, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        self._upper = np.zeros(shape, dtype)
+        self._upper = np.empty(shape, dtype)
+        self._blank = True
+
+    def _first(self, *, whole: bool = True) -> bool:
+        """Whether a part is the first: it then replaces what is there, if it is ``whole``."""
+        first, self._blank = self._blank, False
+        if first and not whole:
+            self._upper[...] = 0
+        return first and whole
 
     def mirrored(self) -> np.ndarray:
         """The matrices, symmetric; after which nothing is added."""
+        self._first(whole=False)
         K = self._upper
         for k in range(K.shape[1]):
             for j in range(k):
@@ -35,7 +44,10 @@ class Sum:
 
     def add(self, K: np.ndarray) -> None:
         """Symmetric matrices of their own."""
-        self._upper += K
+        if self._first():
+            self._upper[...] = K
+        else:
+            self._upper += K
 
     def add_units(self, Z: np.ndarray, sign: int = 1, weights: np.ndarray | None = None) -> None:
         r""":math:`\pm w_{ts}\, Z_k(t) \cdot Z_{k'}(s)` for Z (n, C, N, M).
@@ -43,17 +55,18 @@ class Sum:
         ``weights`` w, symmetric, (n, N, N), or (N, N) for all networks; none are 1.
         """
         n, C, N, M = Z.shape
+        first = self._first(whole=sign > 0)
         memory = np.empty(n * N * C * N, self._upper.dtype)
         for k in range(C):
             own = Z[:, k] @ Z[:, k].swapaxes(1, 2)  # A @ A.T is done at half the operations
-            _add(self._upper[:, k, :, k], own, sign, weights)
+            _add(self._upper[:, k, :, k], own, weights, sign, first)
             others = C - k - 1
             if others:
                 out = memory[: n * N * others * N].reshape(n, N, others * N)
                 above = Z[:, k + 1 :].reshape(n, others * N, M)
                 found = np.matmul(Z[:, k], above.swapaxes(1, 2), out=out)
                 found = found.reshape(n, N, others, N)
-                _add(self._upper[:, k, :, k + 1 :], found, sign, _between(weights))
+                _add(self._upper[:, k, :, k + 1 :], found, _between(weights), sign, first)
 
     def add_outer(self, a: np.ndarray, P: np.ndarray, weights: np.ndarray) -> None:
         r"""``add_units`` of :math:`Z_k(t) = a_k \circ P(t)`, for a (n, C, M) and P (n, N, M).
@@ -67,6 +80,7 @@ class Sum:
         if N < POLARIZED or C == 1:
             self.add_units(a[:, :, None] * P[:, None], 1, weights)
             return
+        first = self._first()
         memory = np.empty_like(P)
 
         def square(v: np.ndarray) -> np.ndarray:
@@ -81,9 +95,9 @@ class Sum:
                 block -= own[j]
                 block -= own[k]
                 block *= 0.5
-                _add(self._upper[:, j, :, k], block, 1, weights)
+                _add(self._upper[:, j, :, k], block, weights, 1, first)
         for k in range(C):
-            _add(self._upper[:, k, :, k], own[k], 1, weights)
+            _add(self._upper[:, k, :, k], own[k], weights, 1, first)
 
     def add_coupled(self, D: np.ndarray, weights: np.ndarray) -> None:
         r""":math:`\sum_{t',s'} w_{t's'} \sum_i D_{k,i}(t, t')\, D_{k',i}(s, s')`.
@@ -91,6 +105,7 @@ class Sum:
         D is (n, C, blocks, T, R, M), as ``numerics.hidden`` explains, R > 1.
         """
         n, C, blocks, T, R, M = D.shape
+        self._first(whole=False)
         K = self._upper.reshape(n, C, blocks, T, C, blocks, T)
         N = blocks * R
         G = np.broadcast_to(weights, (n, N, N)).reshape(n, blocks, R, blocks, R)
@@ -104,14 +119,16 @@ class Sum:
             K[:, :, c, :, :, :c] += block[:, :, :c].transpose(0, 4, 5, 1, 2, 3)
 
 
-def _add(into: np.ndarray, products: np.ndarray, sign: int, weights: np.ndarray | None) -> None:
-    """``products`` are overwritten."""
+def _add(
+    into: np.ndarray, products: np.ndarray, weights: np.ndarray | None, sign: int, first: bool
+) -> None:
+    """``products`` are overwritten; ``first``, they replace what is there."""
     if weights is not None:
-        products *= weights
-    if sign > 0:
-        into += products
-    else:
-        into -= products
+        np.multiply(products, weights, out=into if first else products)
+    elif first:
+        into[...] = products
+    if not first:
+        (np.add if sign > 0 else np.subtract)(into, products, out=into)
 
 
 def _between(weights: np.ndarray | None) -> np.ndarray | None:
