@@ -7,7 +7,7 @@ what is tested carries the difference through the layers.
 import numpy as np
 import pytest
 
-from theory import Network, predict
+from theory import DescriptionError, Network, predict
 
 DEPTH = 50
 POINTS = {
@@ -93,3 +93,30 @@ def test_many_points_at_once_are_the_points_one_by_one(name):
             expected = getattr(one.order_parameters, field)
             found = [np.broadcast_to(v, 40)[k] for v in getattr(many.order_parameters, field)]
             np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+REFUSED = {
+    "negative": (
+        {"sigma_w2": np.array([1.0, -1.0])},
+        "sigma_w2 .* positive, -1.0 given at place 1",
+    ),
+    "zero": ({"sigma_w2": np.array([[0, 1]])}, "sigma_w2 .* positive, 0.0 given at place 0"),
+    "nan": ({"sigma_b2": np.array([np.nan])}, "sigma_b2 .* at least 0, nan given"),
+    "negative bias": ({"sigma_b2": np.array([-1e-3, 0])}, "sigma_b2 .* at least 0, -0.001 given"),
+    "one negative": ({"sigma_w2": -2.0}, "sigma_w2 must be positive, -2.0 given"),
+    "one negative bias": ({"sigma_b2": -2.0}, "sigma_b2 must be at least 0, -2.0 given"),
+    "text": ({"sigma_w2": "a"}, "sigma_w2 must be a finite number, 'a' given"),
+    "list": ({"sigma_w2": [1.0, 2.0]}, "sigma_w2 must be a finite number"),
+    "texts": ({"sigma_w2": np.array(["a"])}, "array of numbers, <U1 of shape"),
+    "no points": ({"sigma_w2": np.array([])}, r"float64 of shape \(0,\)"),
+    "shapes": ({"sigma_w2": np.ones(2), "sigma_b2": np.ones(3)}, r"\(2,\) and \(3,\) given"),
+    "digits": ({"sigma_w2": np.ones(2), "digits": 20}, "one by one"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED.values(), ids=REFUSED)
+def test_meaningless_points_are_refused(case):
+    given, message = case
+    with pytest.raises(DescriptionError, match=message) as problem:
+        predict(Network("relu", depth=3, sigma_w2=1), 100, 10, **given)
+    assert "\n" not in str(problem.value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from theory import fisher
+from theory import fisher, points
 from theory.architecture import (
     DescriptionError,
     Network,
@@ -167,10 +167,7 @@ def _predict(
 ) -> Prediction:
     N, C, alpha = m.number(samples), m.number(network.outputs), m.number(network.alpha)
     M, P = m.number(width), m.number(network.parameter_count(width))
-    variances = (
-        m.number(network.sigma_w2 if sigma_w2 is None else sigma_w2),
-        m.number(network.sigma_b2 if sigma_b2 is None else sigma_b2),
-    )
+    variances = points.variances(network, m, sigma_w2, sigma_b2)
     order = order_parameters(network, m, N, *variances)
     widths = network.widths(width)
     factors = gradient_factors(network, m, widths, *variances, network.bias_gradients)
