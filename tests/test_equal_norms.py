@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from theory.architecture import Activation, DescriptionError, LayerNorm, Network
+from theory.architecture import Activation, DescriptionError, LayerNorm, Network, NotCovered
 from theory.data_kernel import kernel
 from theory.equal_norms import equal_norms
 from theory.gaussian import closed_kernel, mean
@@ -122,3 +122,11 @@ def test_equal_norms_agree_with_nearly_equal_ones(name):
 def test_squares_beyond_float64_are_refused(scale):
     with pytest.raises(DescriptionError, match="row 1 leave the range of float64"):
         kernel(NETWORKS["relu"], np.array([[1.0, 2.0], [scale, 1e-3 * scale]]))
+
+
+def test_symbols_are_not_covered():
+    from sympy import Symbol
+
+    net = Network("relu", depth=2, sigma_w2=Symbol("s", positive=True))
+    with pytest.raises(NotCovered, match="give numbers"):
+        kernel(net, np.eye(2))

@@ -18,6 +18,7 @@ from theory.inputs import warn_if_far
 from theory.pair import Law, Pair
 from theory.quadrature import quadrature_kernel
 from theory.schemes import Normalized
+from theory.validation import symbolic
 
 
 class DataKernel(NamedTuple):
@@ -63,10 +64,11 @@ def kernel(network: Network, X1: Any, X2: Any = None) -> DataKernel:
     about 1e-8.
 
     Raises ``DescriptionError`` for inputs that are not two arrays of finite numbers with equally
-    many columns and no zero row, ``NotCovered`` for batch statistics, random scale or shift, or a
-    last layer other than linear outputs. Warns with ``theory.inputs.InputsWarning`` where the norms
-    or overlaps of X1 or X2 are far from constant, by the rule of ``theory.inputs.spikes``: the
-    kernel holds for any, but ``predict`` knows nothing of the spikes that they add.
+    many columns and no zero row, or whose squares leave float64, ``NotCovered`` for batch
+    statistics, random scale or shift, symbols, or a last layer other than linear outputs. Warns
+    with ``theory.inputs.InputsWarning`` where the norms or overlaps of X1 or X2 are far from
+    constant, by the rule of ``theory.inputs.spikes``: the kernel holds for any, but ``predict``
+    knows nothing of the spikes that they add.
 
     >>> net = Network("relu", depth=2, sigma_w2=2.0)
     >>> nngp, ntk = kernel(net, [[1.0, 1.0], [1.0, -1.0]])
@@ -81,16 +83,10 @@ def kernel(network: Network, X1: Any, X2: Any = None) -> DataKernel:
         warn_if_far(name, np.asarray(X, dtype=float))
     if network.weights == "weight-standardization":
         hat = inputs(*(None if X is None else centred(X) for X in (X1, X2)))
-    found = None
-    if _equal(hat.a, hat.b):
-        found = equal_norms(network, float(hat.a[0]))
-    return DataKernel(
-        *(
-            _by_layers(network, hat.pairs, same)
-            if found is None
-            else over_pairs(found, hat.dl, same)
-        )
-    )
+    found = equal_norms(network, float(hat.a[0])) if _equal(hat.a, hat.b) else None
+    if found is None:
+        return DataKernel(*_by_layers(network, hat.pairs, same))
+    return DataKernel(*over_pairs(found, hat.dl, same))
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:
@@ -123,6 +119,8 @@ def _check_network(network: Network) -> None:
             )
         if isinstance(scheme, Normalized) and scheme.random:
             raise NotCovered("the kernel of given inputs with a random scale or shift")
+    if symbolic(network.sigma_w2) or symbolic(network.sigma_b2):
+        raise NotCovered("the kernel of given inputs with symbols: give numbers")
     if network.last.kind != "none" or network.loss != "mse":
         raise NotCovered("the kernel of given inputs behind a last-layer map or a softmax")
 
