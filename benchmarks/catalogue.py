@@ -36,5 +36,6 @@ SCRIPTS = (
     Script("conditional", smoke="--width 512 --samples 2 --repeats 1"),
     Script("bulk", smoke="--width 50 --depth 2 --points 2 --repeats 1"),
     Script("store", smoke="--measurements 20 --repeats 1"),
+    Script("parallel", smoke="--sizes 1 --repeats 1"),
     Script("cluster"),
 )
