@@ -17,8 +17,9 @@ test: $(READY)  ## the tests and doctests, the style and the types
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pytest -n auto
 
-nightly: $(READY)  ## the slow tests, more examples, the checker's own errors and priors, every table
+nightly: $(READY) .bench/b/.ready  ## the slow tests, more examples, the checker's own errors and priors, every table
 	HYPOTHESIS_PROFILE=thorough $(VENV)/bin/pytest -n auto -m "slow or not slow"
+	.bench/b/bin/python -m pytest -q tests/test_accelerated.py  # torch is there
 	$(FISHERFIELD) calibrate
 	$(FISHERFIELD) calibrate --priors
 	$(MAKE) tables
