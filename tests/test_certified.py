@@ -6,6 +6,7 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 from pathlib import Path
 
+import mpmath
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +31,8 @@ EXACT_DISTANCES = {
     "1": {"c": "1"},
 }
 LOGISTIC = ("tanh", "sigmoid", "softplus", "silu")
+TOO_WIDE = 1e4
+"""The variance from which the rule of the logistic family may need too many nodes, and says so."""
 
 
 def _rows():
@@ -63,11 +66,11 @@ def _given(law, correlation, **exact):
 
 def _contains(enclosure, text, figures, size=0):
     """Whether a ball contains a number that was rounded to so many figures, of its size or this."""
-    with localcontext() as context:
-        context.prec = 100
-        true = Decimal(text)
-        rounded = max(abs(true), Decimal(size)) * Decimal(10) ** (1 - figures)
-        return abs(true - Decimal(enclosure.mid)) <= Decimal(enclosure.radius) + rounded
+    with mpmath.workdps(100):  # decimal knows no exponents of twenty digits
+        true, size = mpmath.mpf(text), mpmath.mpf(str(size))
+        rounded = max(abs(true), size) * mpmath.mpf(10) ** (1 - figures)
+        distance = abs(true - mpmath.mpf(enclosure.mid))
+        return bool(distance <= mpmath.mpf(enclosure.radius) + rounded)
 
 
 def _check_row(row, correlation):
@@ -82,6 +85,9 @@ def _check_row(row, correlation):
             if quantity == "derivative_second_moment":
                 assert enclosure is None
                 assert "diverges" in found[quantity].reason
+            continue
+        if enclosure is None and name in LOGISTIC and float(law[0]) >= TOO_WIDE:
+            assert "the bounded rule needs" in found[quantity].reason
             continue
         assert enclosure is not None, (quantity, found[quantity].reason)
         slope = "derivative_second_moment"

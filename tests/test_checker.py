@@ -137,8 +137,8 @@ def test_checker_rejects_a_wrong_theorem(case):
 def pre_activations(alter):
     genuine = theory.meanfield._pre_activations
 
-    def altered(first, second, gap, sigma_w2, sigma_b2):
-        return alter(genuine(first, second, gap, sigma_w2, sigma_b2), gap, sigma_w2, sigma_b2)
+    def altered(first, second, gap, m, sigma_w2, sigma_b2):
+        return alter(genuine(first, second, gap, m, sigma_w2, sigma_b2), gap, sigma_w2, sigma_b2)
 
     return "theory.meanfield._pre_activations", altered
 

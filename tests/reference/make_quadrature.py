@@ -294,7 +294,8 @@ def _text(value):
         return None
     if not abs(value) < number(10) ** 130:
         raise ArithmeticError(f"{value} is no value of an integral")
-    return mpmath.nstr(mpmath.mpf(f"{value:.60e}"), DIGITS) if abs(value) > TINY else "0"
+    known = value if isinstance(value, mpmath.mpf) else mpmath.mpf(f"{value:.60e}")
+    return mpmath.nstr(known, DIGITS) if abs(value) > TINY else "0"
 
 
 def difference(old, new):
