@@ -25,6 +25,7 @@ SCRIPTS = (
     Script("gram_jacobians", "b"),
     Script("gram_memory", "a"),
     Script("gram", smoke="--width 32 --samples 8 --repeats 1"),
+    Script("gram_profile", smoke="--samples 8 --outputs 2 --widths 1 --repeats 1"),
     Script("largest_eigenvalue", smoke="--width 32 --samples 8 --outputs 2 --repeats 1"),
     Script("batchnorm_product", "b"),
     Script("kernel_peers", "a"),
