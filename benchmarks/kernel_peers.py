@@ -19,6 +19,7 @@ from benchmarks.timing import interleaved
 from theory.architecture import Network
 from theory.data_kernel import kernel
 from theory.dual_map import dual_map
+from theory.equal_norms import equal_norms
 
 PEER = "neural-tangents"
 SETTINGS = {
@@ -57,6 +58,7 @@ def rows(o: Namespace) -> Iterator[Row]:
 def afresh(network: Network, X: np.ndarray) -> None:
     """The kernels without the interpolated maps that an earlier call has left."""
     dual_map.cache_clear()
+    equal_norms.cache_clear()
     kernel(network, X)
 
 
