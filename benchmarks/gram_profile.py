@@ -71,11 +71,13 @@ def rows(o: Namespace) -> Iterator[Row]:
         seconds["all else"], counts["all else"] = whole - sum(seconds.values()), 0
         seconds["the whole"], counts["the whole"] = whole, sum(counts.values())
         for part, found in seconds.items():
+            products = counts[part] / rate
             yield Row(
                 f"{part}, M = {M}, L = {o.depth}, N = {o.samples}, C = {o.outputs}",
                 found,
-                other=counts[part] / rate,
+                other=products,
                 against="its products at the rate of dgemm",
+                ratio=found / products if products else None,
             )
 
 
