@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import time
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -20,6 +19,7 @@ import numpy as np
 import scipy
 from threadpoolctl import threadpool_limits
 
+from benchmarks.timing import timed
 from theory.architecture import Activation, Network
 from theory.data_kernel import DataKernel, kernel
 from theory.dual_map import dual_map
@@ -30,13 +30,6 @@ from theory.pair import Law, Pair
 
 VARIANCES = {"relu": (2.0, 0.1), "gelu": (2.0, 0.1), "erf": (2.0, 0.3), "tanh": (3.0, 0.64)}
 DEPTHS = (10, 100)
-
-
-def seconds(task: Callable[[], object]) -> float:
-    """Processor time of one call."""
-    start = time.process_time()
-    task()
-    return time.process_time() - start
 
 
 def inputs(samples: int, columns: int) -> np.ndarray:
@@ -59,7 +52,7 @@ def first_time(net: Network, X: np.ndarray) -> float:
 
 def again(net: Network, X: np.ndarray) -> float:
     """Seconds of both kernels for inputs of a norm that was there before."""
-    return seconds(partial(kernel, net, X))
+    return timed(partial(kernel, net, X)).cpu
 
 
 def directly(net: Network, X: np.ndarray) -> DataKernel:
@@ -92,7 +85,7 @@ def error(net: Network, X: np.ndarray) -> float:
 def unequal_norms(samples: int) -> float:
     """Seconds of both kernels of inputs of unequal norms through one tanh layer."""
     factors = np.random.default_rng(1).uniform(0.5, 1.6, samples)[:, None]
-    return seconds(partial(kernel, network("tanh", 2), inputs(samples, 64) * factors))
+    return timed(partial(kernel, network("tanh", 2), inputs(samples, 64) * factors)).cpu
 
 
 def table_of_duals(points: int) -> float:
@@ -102,7 +95,7 @@ def table_of_duals(points: int) -> float:
     variances, correlations = np.meshgrid(
         np.logspace(-8, 4, points), np.linspace(-1, 1, points), indexing="ij"
     )
-    return seconds(partial(gelu.dual, Pair.at(variances, c=correlations)))
+    return timed(partial(gelu.dual, Pair.at(variances, c=correlations))).cpu
 
 
 def main() -> None:
@@ -124,7 +117,7 @@ def main() -> None:
         runs = [{key: task() for key, task in tasks.items()} for _ in range(o.repeats)]
         taken = {key: median(run[key] for run in runs) for key in tasks}
         direct = {
-            name: seconds(partial(directly, nets[name, DEPTHS[0]], X[: o.samples // 4]))
+            name: timed(partial(directly, nets[name, DEPTHS[0]], X[: o.samples // 4])).cpu
             for name in VARIANCES
         }
         errors = {key: error(net, X[:64]) for key, net in nets.items()}

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import platform
-import time
-from collections.abc import Callable
 from functools import partial
 from statistics import median
 
@@ -17,17 +15,11 @@ import numpy as np
 import scipy
 from threadpoolctl import threadpool_limits
 
+from benchmarks.timing import timed
 from theory.architecture import Network
 from theory.prediction import Prediction, predict
 
 NAMES = ("relu", "erf", "gelu")
-
-
-def seconds(task: Callable[[], object]) -> float:
-    """Processor time of one call."""
-    start = time.process_time()
-    task()
-    return time.process_time() - start
 
 
 def grid(points: int) -> tuple[np.ndarray, np.ndarray]:
@@ -65,8 +57,8 @@ def main() -> None:
         runs = [
             {
                 name: (
-                    seconds(partial(at_once, name, o.depth, *many)),
-                    seconds(partial(one_by_one, name, o.depth, *few)),
+                    timed(partial(at_once, name, o.depth, *many)).cpu,
+                    timed(partial(one_by_one, name, o.depth, *few)).cpu,
                 )
                 for name in NAMES
             }

@@ -90,12 +90,14 @@ def top_eigenvalues(
 
     As ``largest_eigenvalue``, every residual relative to the largest value: the memory is that of
     the weights and of some 2 ``most`` vectors of C N numbers, whatever the size of F*.
-    ``products`` counts those of all eigenvalues together.
+    ``products`` counts those of all eigenvalues together; float32 has half of ``most`` at most, so
+    that float64 has its share where float32 comes to nothing.
 
     Raises ``DescriptionError`` for a count that is not among 1..C N, ``NotConverged`` as there.
     """
     whole = DualProduct.at(network, parameters, inputs)
-    if isinstance(count, bool) or not 1 <= count <= whole.size:
+    whole_number = hasattr(count, "__index__") and not isinstance(count, bool)
+    if not whole_number or not 1 <= count <= whole.size:
         raise DescriptionError(
             f"count must be a number of eigenvalues from 1 to {whole.size}, {count!r} given"
         )
@@ -106,7 +108,7 @@ def top_eigenvalues(
             single = DualProduct.at(
                 network, parameters.astype(np.float32), inputs.astype(np.float32)
             )
-            starts, correct, used = _rough(single, count, max(residual / 2, ROUGH), most)
+            starts, correct, used = _rough(single, count, max(residual / 2, ROUGH), most // 2)
     except (OverflowError, OutOfRegime):
         pass  # numbers that float32 cannot hold: float64 does all
     found, _ = search(

@@ -110,6 +110,8 @@ def test_all_eigenvalues_can_be_asked_for_and_no_more():
     assert [one.value for one in found] == pytest.approx(exact, rel=1e-9, abs=1e-9)
     with pytest.raises(DescriptionError, match="from 1 to 6, 7 given"):
         top_eigenvalues(network, parameters, inputs, 7)
+    with pytest.raises(DescriptionError, match=r"from 1 to 6, 1\.5 given"):
+        top_eigenvalues(network, parameters, inputs, 1.5)
 
 
 @pytest.mark.parametrize("scale", [1e-30, 1e-6, 1e30])
@@ -120,6 +122,15 @@ def test_numbers_that_float32_cannot_hold_are_left_to_float64(scale):
     exact = np.linalg.eigvalsh(dual_gram(network, scaled, inputs)[0] / 8)[-1]
     found = largest_eigenvalue(network, scaled, inputs, residual=1e-8)
     assert found.value == pytest.approx(exact, rel=1e-11)
+
+
+def test_float64_has_products_left_where_float32_never_converges(monkeypatch):
+    network, parameters, inputs = drawn("batchnorm", 32, 24)
+    monkeypatch.setattr("numerics.largest_eigenvalue.ROUGH", 1e-14)
+    exact = np.linalg.eigvalsh(dual_gram(network, parameters, inputs)[0] / 24)[-1]
+    found = largest_eigenvalue(network, parameters, inputs, residual=1e-9, most=40)
+    assert found.value == pytest.approx(exact, rel=1e-11)
+    assert found.products <= 40
 
 
 def test_what_the_layers_on_top_do_not_see_is_found():
