@@ -27,7 +27,7 @@ PARTS = {
     ("parameters.py", "__call__"): "forward",
     ("parameters.py", "gram"): "Gram matrices of the activations",
     ("network.py", "_passed"): "backward",
-    ("products.py", "add_outer"): "blocks of the last hidden layer, by polarization",
+    ("products.py", "add_outer"): "symmetric blocks of the last hidden layer",
     ("products.py", "add_units"): "products of the layers below",
     ("products.py", "mirrored"): "the other triangle",
 }

@@ -173,10 +173,11 @@ def _passed(sensitivity: Sensitivity, W: Any) -> np.ndarray:
     a, P = sensitivity.factors
     (n, C, M), N = a.shape, P.shape[1]
     passed = np.empty((n, C, N, 1, 1, W.shape[1]), P.dtype)
-    together = -(-ROWS // N)
+    together = min(-(-ROWS // N), C)
+    memory = np.empty((n, together, N, M), P.dtype)
     for first in range(0, C, together):
-        some = slice(first, min(first + together, C))
-        rows = (a[:, some, None] * P[:, None]).reshape(n, -1, M)
-        out = passed[:, some].reshape(n, rows.shape[1], -1)
+        some = a[:, first : first + together, None]
+        rows = np.multiply(some, P[:, None], out=memory[:, : some.shape[1]]).reshape(n, -1, M)
+        out = passed[:, first : first + together].reshape(n, rows.shape[1], -1)
         np.matmul(rows, W.swapaxes(1, 2), out=out)
     return passed

@@ -6,10 +6,19 @@ while it is in the cache; ``mirrored`` fills in the rest.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from math import prod
+
 import numpy as np
 
-POLARIZED = 64
-"""Samples from which symmetric blocks by polarization are quicker than whole ones."""
+TILE = 16
+"""Samples to a tile of a symmetric block: fewer make small products, more compute twice."""
+HALVED = 64
+"""Samples from which half of a symmetric block, tile by tile, is quicker than the whole."""
+ROWS = 512
+"""Rows of a product of tiles that are worth their place in the cache."""
+MIRRORED = 16
+"""Columns of a block that are transposed together: few, as their rows share sets of the cache."""
 
 
 class Sum:
@@ -37,9 +46,12 @@ class Sum:
         """The matrices, symmetric; after which nothing is added."""
         self._first(whole=False)
         K = self._upper
-        for k in range(K.shape[1]):
+        C, N = K.shape[1:3]
+        for k in range(C):
             for j in range(k):
-                K[:, k, :, j] = K[:, j, :, k].swapaxes(1, 2)
+                for t in range(0, N, MIRRORED):
+                    some = slice(t, t + MIRRORED)
+                    K[:, k, :, j, some] = K[:, j, some, k].swapaxes(1, 2)
         return K
 
     def add(self, K: np.ndarray) -> None:
@@ -56,48 +68,38 @@ class Sum:
         """
         n, C, N, M = Z.shape
         first = self._first(whole=sign > 0)
-        memory = np.empty(n * N * C * N, self._upper.dtype)
+        memory = np.empty(n * N * (C - 1) * N, self._upper.dtype)
         for k in range(C):
             own = Z[:, k] @ Z[:, k].swapaxes(1, 2)  # A @ A.T is done at half the operations
             _add(self._upper[:, k, :, k], own, weights, sign, first)
             others = C - k - 1
             if others:
-                out = memory[: n * N * others * N].reshape(n, N, others * N)
+                found = _of(memory, (n, N, others, N))
                 above = Z[:, k + 1 :].reshape(n, others * N, M)
-                found = np.matmul(Z[:, k], above.swapaxes(1, 2), out=out)
-                found = found.reshape(n, N, others, N)
+                np.matmul(Z[:, k], above.swapaxes(1, 2), out=found.reshape(n, N, -1))
                 _add(self._upper[:, k, :, k + 1 :], found, _between(weights), sign, first)
 
     def add_outer(self, a: np.ndarray, P: np.ndarray, weights: np.ndarray) -> None:
         r"""``add_units`` of :math:`Z_k(t) = a_k \circ P(t)`, for a (n, C, M) and P (n, N, M).
 
-        The block of two outputs is symmetric in t and s, at half the operations again:
-
-        .. math:: S(v) = (v \circ P)(v \circ P)^T, \qquad
-                  Z_k Z_{k'}^T = \tfrac12 \left(S(a_k + a_{k'}) - S(a_k) - S(a_{k'})\right)
+        The block of two outputs is symmetric in t and s: of each tile of samples, only the
+        products with itself and with later samples are formed, for many pairs of outputs at once.
         """
         C, N = a.shape[1], P.shape[1]
-        if N < POLARIZED or C == 1:
+        if N < HALVED or C == 1:
             self.add_units(a[:, :, None] * P[:, None], 1, weights)
             return
-        first = self._first()
-        memory = np.empty_like(P)
-
-        def square(v: np.ndarray) -> np.ndarray:
-            Z = np.multiply(P, v[:, None], out=memory)
-            found: np.ndarray = Z @ Z.swapaxes(1, 2)
-            return found
-
-        own = [square(a[:, k]) for k in range(C)]
-        for k in range(C):
-            for j in range(k):
-                block = square(a[:, j] + a[:, k])
-                block -= own[j]
-                block -= own[k]
-                block *= 0.5
-                _add(self._upper[:, j, :, k], block, weights, 1, first)
-        for k in range(C):
-            _add(self._upper[:, k, :, k], own[k], weights, 1, first)
+        first, K, W = self._first(), self._upper, np.broadcast_to(weights, (len(P), N, N))
+        for k, j, t, found in _tiles(a, P):
+            tile, later = slice(t, t + TILE), slice(t + TILE, None)
+            found *= W[:, None, tile, t:]
+            above, below = found.swapaxes(0, 1), found[..., TILE:].transpose(1, 0, 3, 2)
+            if first:
+                K[:, k, tile, j, t:] = above
+                K[:, k, later, j, tile] = below
+            else:
+                K[:, k, tile, j, t:] += above
+                K[:, k, later, j, tile] += below
 
     def add_coupled(self, D: np.ndarray, weights: np.ndarray) -> None:
         r""":math:`\sum_{t',s'} w_{t's'} \sum_i D_{k,i}(t, t')\, D_{k',i}(s, s')`.
@@ -119,6 +121,31 @@ class Sum:
             K[:, :, c, :, :, :c] += block[:, :, :c].transpose(0, 4, 5, 1, 2, 3)
 
 
+def _tiles(
+    a: np.ndarray, P: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, int, np.ndarray]]:
+    r"""Pairs of outputs :math:`k \le k'`, a tile's first sample t, and its products.
+
+    They are those of the tile's samples with all from t on, (n, pairs, tile, N - t), in memory
+    that the next tile overwrites.
+    """
+    (n, C, M), N = a.shape, P.shape[1]
+    one, other = np.triu_indices(C)
+    together = min(ROWS // TILE, len(one))
+    rows = np.empty(n * together * TILE * M, P.dtype)
+    memory = np.empty(n * together * TILE * N, P.dtype)
+    for start in range(0, len(one), together):
+        k, j = one[start : start + together], other[start : start + together]
+        pairs = (a[:, k] * a[:, j])[:, :, None]
+        for t in range(0, N, TILE):
+            samples = P[:, None, t : t + TILE]
+            shape = n, len(k), samples.shape[2]
+            Z = np.multiply(pairs, samples, out=_of(rows, (*shape, M))).reshape(n, -1, M)
+            found = _of(memory, (n, Z.shape[1], N - t))
+            np.matmul(Z, P[:, t:].swapaxes(1, 2), out=found)
+            yield k, j, t, found.reshape(*shape, N - t)
+
+
 def _add(
     into: np.ndarray, products: np.ndarray, weights: np.ndarray | None, sign: int, first: bool
 ) -> None:
@@ -129,6 +156,11 @@ def _add(
         into[...] = products
     if not first:
         (np.add if sign > 0 else np.subtract)(into, products, out=into)
+
+
+def _of(memory: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """The first numbers of ``memory``, in this shape."""
+    return memory[: prod(shape)].reshape(shape)
 
 
 def _between(weights: np.ndarray | None) -> np.ndarray | None:

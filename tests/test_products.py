@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from numerics import products
-from numerics.products import Sum
+from numerics.products import HALVED, TILE, Sum
 
 RNG = np.random.default_rng(3)
 
@@ -27,15 +26,21 @@ def test_products_of_units_add_up_with_their_signs(outputs, weights):
     assert one.mirrored() == pytest.approx(expected, rel=1e-13, abs=1e-13)
 
 
-@pytest.mark.parametrize("samples", [products.POLARIZED - 1, products.POLARIZED])
-@pytest.mark.parametrize("outputs", [1, 3])
-def test_outer_products_are_those_of_units_on_both_sides_of_the_threshold(samples, outputs):
+@pytest.mark.parametrize("samples", [HALVED - 1, HALVED, HALVED + TILE // 2 + 1])
+@pytest.mark.parametrize("outputs", [1, 3, 9])
+@pytest.mark.parametrize("alone", [True, False])
+def test_outer_products_are_those_of_units_on_both_sides_of_the_threshold(samples, outputs, alone):
     a, P = RNG.standard_normal((2, outputs, 7)), RNG.standard_normal((2, samples, 7))
+    Y = RNG.standard_normal((2, outputs, samples, 2))
     G = symmetric(2, samples, samples)
     one = Sum((2, outputs, samples, outputs, samples), P.dtype)
+    expected = 0
+    if not alone:
+        one.add_units(Y)
+        expected = np.einsum("nctm,ndsm->nctds", Y, Y)
     one.add_outer(a, P, G)
     Z = np.einsum("nkm,ntm->nktm", a, P)
-    expected = np.einsum("nctm,ndsm,nts->nctds", Z, Z, G)
+    expected = expected + np.einsum("nctm,ndsm,nts->nctds", Z, Z, G)
     assert one.mirrored() == pytest.approx(expected, rel=1e-12, abs=1e-12)
 
 
