@@ -14,6 +14,7 @@ import numpy as np
 
 from numerics.fisher import grams_below, grams_of_outputs
 from numerics.network import Forward, backpropagate
+from numerics.products import square
 from theory.architecture import Network
 
 
@@ -43,7 +44,7 @@ def layer_grams(network: Network, run: Forward) -> Iterator[LayerGram]:
     yield LayerGram(f"weights.{network.depth}", np.zeros((n, C, N, C, N)), last)
     for l, gradients in _features(run):
         flat = gradients.reshape(n, C * N, -1)
-        products = (flat @ flat.swapaxes(1, 2)).reshape(n, C, N, C, N)
+        products = square(flat).reshape(n, C, N, C, N)
         yield LayerGram(f"features.{l}", products, none)
 
 

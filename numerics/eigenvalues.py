@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from numerics.ensemble import (
     MEMORY_BUDGET,
@@ -65,7 +65,7 @@ def eigenvalues(
             unit = 1.0 if network.parameterization == "ntk" else float(network.sigma_w2)
             W = parameters.weights[-1][one]
             scale = float((W**2).sum() / (unit * network.outputs))
-        return Eigenvalues(linalg.eigvalsh(K / samples), scale)
+        return Eigenvalues(scipy.linalg.eigvalsh(K / samples), scale)
 
     return over_blocks(one_network, jobs, "networks", progress)
 

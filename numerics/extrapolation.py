@@ -9,8 +9,8 @@ its Student t honest. Corrections too small to fit enter the error by a declared
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import fdtrc, stdtr
 
 ROUNDING = 1e-10
 """Relative standard deviation below which networks count as giving all the same number."""
@@ -158,7 +158,7 @@ class Extrapolation(Uncertainty):
 
         At most uniform for a true theory: tau is in the error whether or not it acts.
         """
-        return 2 * stdtr(self.nu, -np.abs(self.z))
+        return 2 * scipy.special.stdtr(self.nu, -np.abs(self.z))
 
 
 def weights(widths: ArrayLike, counts: ArrayLike, c: float, corrections: Corrections) -> np.ndarray:
@@ -264,7 +264,7 @@ def extrapolate(
         theta=means @ g,
         chi2=chi2,
         dof=dof,
-        fit_p=fdtrc(dof, dof * (dof + 2) / (3 * a), chi2 / u),
+        fit_p=scipy.special.fdtrc(dof, dof * (dof + 2) / (3 * a), chi2 / u),
         g=g,
     )
 

@@ -17,6 +17,7 @@ from functools import cached_property
 import numpy as np
 
 from numerics.layers import At, along, bare, operation
+from numerics.products import square
 from theory.architecture import Scheme
 
 
@@ -137,7 +138,7 @@ class Hidden:
         G = G - G.mean(axis=2, keepdims=True)
         G -= G.mean(axis=4, keepdims=True)
         flat = delta.reshape(n, C * N, M)
-        K = (flat @ flat.swapaxes(1, 2)).reshape(n, C, N, C, N)
+        K = square(flat).reshape(n, C, N, C, N)
         K *= G.reshape(n, 1, N, 1, N)
         if self._at.hat is None:
             return K

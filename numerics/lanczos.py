@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
 
 from theory.architecture import NotConverged
 
@@ -83,7 +82,7 @@ class Subspace:
         """The ``count`` largest Ritz values, descending; their vectors and residuals, in rows."""
         basis, images = self._basis[: self.products], self._images[: self.products]
         projected = basis @ images.T
-        values, coefficients = linalg.eigh((projected + projected.T) / 2)
+        values, coefficients = np.linalg.eigh((projected + projected.T) / 2)
         values, coefficients = values[::-1][:count], coefficients[:, ::-1].T[:count]
         vectors = coefficients @ basis
         return values, vectors, coefficients @ images - values[:, None] * vectors

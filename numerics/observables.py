@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from numerics.coupled_observables import COUPLED_OBSERVABLES
 from numerics.output_kernels import OutputKernels
@@ -161,7 +161,7 @@ def largest_over_mean(kernels: OutputKernels, network: Network) -> np.ndarray:
     """
     F = _centred_gram(kernels, network)
     top = F.shape[1] - 1
-    largest = [linalg.eigvalsh(one, subset_by_index=[top, top])[0] for one in F]
+    largest = [scipy.linalg.eigvalsh(one, subset_by_index=[top, top])[0] for one in F]
     return np.array(largest) / (np.einsum("nii->n", F) / _remaining(kernels, network))
 
 
@@ -210,7 +210,7 @@ def mean_chi_square_rule(n: int, nodes: int = 5) -> tuple[np.ndarray, np.ndarray
     """
     k = np.arange(nodes)
     diagonal, above = 2 * k + n / 2, np.sqrt(k[1:] * (k[1:] + n / 2 - 1))
-    points, vectors = linalg.eigh_tridiagonal(diagonal, above)
+    points, vectors = scipy.linalg.eigh_tridiagonal(diagonal, above)
     return 2 * points / n, vectors[0] ** 2
 
 

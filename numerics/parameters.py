@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numerics.products import square
 from theory.architecture import DescriptionError, Network, Normalized, OutOfRegime
 
 
@@ -139,8 +140,7 @@ class Affine:
 
     def gram(self, h: np.ndarray) -> np.ndarray:
         """Products of the features of two samples, times the square of a common rate."""
-        features = self.features(h)
-        gram = features @ features.swapaxes(-1, -2)
+        gram = square(self.features(h))
         return gram if self.directions is not None or self.rates == 1 else gram * self.rates**2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy import linalg
+import scipy
 
 from theory.architecture import Network
 
@@ -58,7 +58,7 @@ def spectral_statistics(F: np.ndarray, C: int, P: int) -> dict[str, Any]:
     :math:`m = \mathrm{tr}F/P`, :math:`s = \mathrm{tr}F^2/P`; ``top_mean`` is the mean of the C
     largest eigenvalues.
     """
-    eigenvalues = linalg.eigvalsh(F, check_finite=False)
+    eigenvalues = scipy.linalg.eigvalsh(F, check_finite=False)
     return {
         "mean_eigenvalue": np.trace(F) / P,
         "second_moment": (F**2).sum() / P,
@@ -76,16 +76,16 @@ def alignment(F: np.ndarray, C: int, N: int) -> float | None:
     :math:`\Lambda_r^{1/2} V_r^T U R^{-1}`, r the rest of the spectrum, :math:`R^T R = U^T F^* U`.
     None where the mean gradients are linearly dependent.
     """
-    eigenvalues, vectors = linalg.eigh(F, check_finite=False)
+    eigenvalues, vectors = scipy.linalg.eigh(F, check_finite=False)
     U = np.repeat(np.eye(C), N, axis=0)
     try:
-        R = linalg.cholesky(U.T @ F @ U)
-    except linalg.LinAlgError:
+        R = scipy.linalg.cholesky(U.T @ F @ U)
+    except scipy.linalg.LinAlgError:
         return None
     overlaps = np.sqrt(np.maximum(eigenvalues, 0))[:, None] * (vectors.T @ U)
-    coordinates = linalg.solve_triangular(R, overlaps.T, trans="T").T
-    sine = linalg.svdvals(coordinates[:-C]).max() if len(F) > C else 0.0
-    cosine = linalg.svdvals(coordinates[-C:]).min()
+    coordinates = scipy.linalg.solve_triangular(R, overlaps.T, trans="T").T
+    sine = scipy.linalg.svdvals(coordinates[:-C]).max() if len(F) > C else 0.0
+    cosine = scipy.linalg.svdvals(coordinates[-C:]).min()
     return float(np.degrees(np.arctan2(sine, cosine)))
 
 

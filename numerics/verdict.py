@@ -3,8 +3,8 @@ r"""The decision: does a limit with its error agree with the theory's value 1?""
 from enum import StrEnum
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.special import stdtrit
 
 from numerics.extrapolation import Extrapolation, Uncertainty
 
@@ -91,7 +91,7 @@ def agrees(extrapolation: Extrapolation, alpha_row: ArrayLike, delta: float) -> 
     """
     _require_probability("alpha_row", alpha_row)
     _require_resolution(delta)
-    reach = stdtrit(extrapolation.nu, CONFIDENCE) * extrapolation.standard_error
+    reach = scipy.special.stdtrit(extrapolation.nu, CONFIDENCE) * extrapolation.standard_error
     return (
         (extrapolation.p >= alpha_row)
         & (extrapolation.fit_p > GOOD_FIT)
@@ -140,8 +140,9 @@ def detectable(uncertainty: Uncertainty, alpha_row: float, power: float = 0.9) -
     """
     _require_probability("alpha_row", alpha_row)
     _require_probability("power", power)
-    quantiles = stdtrit(uncertainty.nu, power) - stdtrit(uncertainty.nu, alpha_row / 2)
-    return quantiles * uncertainty.standard_error
+    quantile = scipy.special.stdtrit
+    distance = quantile(uncertainty.nu, power) - quantile(uncertainty.nu, alpha_row / 2)
+    return distance * uncertainty.standard_error
 
 
 def _require_probability(name: str, value: ArrayLike) -> None:
