@@ -17,7 +17,7 @@ from theory.architecture import (
     RMSNorm,
 )
 from theory.data_kernel import _of_pairs, kernel
-from theory.data_pairs import Pairs
+from theory.data_pairs import ALL, Pairs, inputs
 from theory.kernels import KERNELS
 from theory.mathematics import precise
 from theory.pair import Law, Pair
@@ -236,3 +236,14 @@ def test_meaningless_inputs_are_refused(case):
 def test_what_is_not_of_each_sample_alone_is_not_covered(fields):
     with pytest.raises(NotCovered):
         kernel(Network("relu", depth=2, sigma_w2=2, **fields), data())
+
+
+def test_a_part_of_the_pairs_is_that_of_all_and_each_input_is_exactly_at_itself():
+    X = np.random.default_rng(4).standard_normal((7, 3))
+    hat = inputs(X, None)
+    whole = hat.one_minus_c()
+    assert (whole == 0).sum() == len(X)
+    for rows, columns in ((slice(2, 6), slice(1, 5)), (slice(3), slice(4, 7)), (slice(1), ALL)):
+        part = hat.one_minus_c(rows, columns)
+        np.testing.assert_allclose(part, whole[rows, columns], rtol=1e-13)
+        np.testing.assert_array_equal(part == 0, whole[rows, columns] == 0)

@@ -5,7 +5,7 @@ import pytest
 
 from theory.architecture import Activation, DescriptionError, LayerNorm, Network, NotCovered
 from theory.data_kernel import kernel
-from theory.equal_norms import equal_norms
+from theory.equal_norms import PAIRS, equal_norms
 from theory.gaussian import closed_kernel, mean
 from theory.mathematics import precise
 from theory.pair import Law, Pair
@@ -93,6 +93,19 @@ def test_all_pairs_of_a_set_and_of_two_sets_are_those_of_the_map():
         np.testing.assert_allclose(one, values, rtol=1e-13)
         np.testing.assert_array_equal(one, one.T)
         np.testing.assert_allclose(part, one[:40, 10:], rtol=1e-13)
+
+
+def test_pairs_are_those_of_the_map_also_where_they_take_several_blocks():
+    net, count = NETWORKS["gelu"], 300
+    X = np.random.default_rng(3).standard_normal((count, 20))
+    X *= np.sqrt(20) / np.linalg.norm(X, axis=1, keepdims=True)
+    dl = np.clip(1 - X @ X.T / 20, 0, 2)
+    np.fill_diagonal(dl, 0)
+    assert count * 60 > PAIRS
+    expected = equal_norms(net, 1.0)(dl)
+    for one, part, values in zip(kernel(net, X), kernel(net, X, X[:60]), expected, strict=True):
+        np.testing.assert_allclose(one, values, rtol=1e-13)
+        np.testing.assert_allclose(part, values[:, :60], rtol=1e-13)
 
 
 @pytest.mark.parametrize("angle", [1e-7, 1e-3])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numerics.products import HALVED, TILE, Sum
+from numerics.products import HALVED, SYRK, TILE, Sum, square
 
 RNG = np.random.default_rng(3)
 
@@ -37,11 +37,11 @@ def test_outer_products_are_those_of_units_on_both_sides_of_the_threshold(sample
     expected = 0
     if not alone:
         one.add_units(Y)
-        expected = np.einsum("nctm,ndsm->nctds", Y, Y)
+        expected = np.einsum("nctm,ndsm->nctds", Y, Y, optimize=True)
     one.add_outer(a, P, G)
     Z = np.einsum("nkm,ntm->nktm", a, P)
-    expected = expected + np.einsum("nctm,ndsm,nts->nctds", Z, Z, G)
-    assert one.mirrored() == pytest.approx(expected, rel=1e-12, abs=1e-12)
+    expected = expected + np.einsum("nctm,ndsm->nctds", Z, Z, optimize=True) * G[:, None, :, None]
+    np.testing.assert_allclose(one.mirrored(), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("weights", [symmetric(6, 6), symmetric(2, 6, 6)])
@@ -59,3 +59,21 @@ def test_a_sum_has_the_precision_that_it_is_given():
     one = Sum((1, 2, 3, 2, 3), Z.dtype)
     one.add_units(Z)
     assert one.mirrored().dtype == np.float32
+
+
+@pytest.mark.parametrize("samples", [SYRK - 1, SYRK, SYRK + 5])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble])
+@pytest.mark.parametrize("networks", [(), (2,)])
+def test_squares_are_whole_on_both_sides_of_the_threshold(samples, dtype, networks):
+    A = RNG.standard_normal((*networks, samples, 3)).astype(dtype)
+    found, expected = square(A), np.einsum("...tm,...sm->...ts", A, A)
+    assert found.dtype == dtype
+    atol = 8 * float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=atol * float(abs(expected).max()))
+    np.testing.assert_array_equal(found, found.swapaxes(-1, -2))
+
+
+def test_a_square_takes_arrays_in_any_order():
+    A = RNG.standard_normal((3, SYRK + 1, 4))
+    for strided in (A[:, :, ::2], A[::2], np.asfortranarray(A[0]), A[0, ::-1]):
+        np.testing.assert_allclose(square(strided), strided @ strided.swapaxes(-1, -2), atol=1e-13)

@@ -11,7 +11,7 @@ import numpy as np
 
 FEWEST, MOST = 16, 1024
 SETTLED, NEGLIGIBLE = 1e-14, 1e-15
-CHUNK = 1 << 12
+CHUNK = 1 << 13
 BABY = 8
 SAFETY = 0.1
 

@@ -78,15 +78,14 @@ def kernel(network: Network, X1: Any, X2: Any = None) -> DataKernel:
     """
     _check_network(network)
     hat = inputs(X1, X2)
-    same = X2 is None
-    for name, X in (("X1", X1),) if same else (("X1", X1), ("X2", X2)):
+    for name, X in (("X1", X1),) if hat.same else (("X1", X1), ("X2", X2)):
         warn_if_far(name, np.asarray(X, dtype=float))
     if network.weights == "weight-standardization":
         hat = inputs(*(None if X is None else centred(X) for X in (X1, X2)))
     found = equal_norms(network, float(hat.a[0])) if _equal(hat.a, hat.b) else None
     if found is None:
-        return DataKernel(*_by_layers(network, hat.pairs, same))
-    return DataKernel(*over_pairs(found, hat.dl, same))
+        return DataKernel(*_by_layers(network, hat.pairs, hat.same))
+    return DataKernel(*over_pairs(found, hat))
 
 
 def _equal(a: np.ndarray, b: np.ndarray) -> bool:

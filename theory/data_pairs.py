@@ -13,6 +13,7 @@ from theory.schemes import Normalized, Scheme
 CLOSE = 1e-3
 """1 - c below which it is computed from the difference of the directions."""
 TINY = float(np.finfo(float).tiny)
+ALL = slice(None)
 
 
 class Pairs(NamedTuple):
@@ -25,16 +26,38 @@ class Pairs(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Mean squares (N_1,) and (N_2,) of the inputs, and 1 - c of all pairs (N_1, N_2)."""
+    """Mean squares (N_1,) and (N_2,) of the inputs, and their directions (N_1, M_0), (N_2, M_0)."""
 
     a: np.ndarray
     b: np.ndarray
-    dl: np.ndarray
+    one: np.ndarray
+    other: np.ndarray
+
+    @property
+    def same(self) -> bool:
+        """Whether both sides are one: then a pair with itself is exactly at c = 1."""
+        return self.one is self.other
+
+    def one_minus_c(self, rows: slice = ALL, columns: slice = ALL) -> np.ndarray:
+        """1 - c of the pairs of some inputs of either side."""
+        one, other = self.one[rows], self.other[columns]
+        dl = one @ other.T
+        np.maximum(np.subtract(1, dl, out=dl), 0, out=dl)
+        close = dl < CLOSE
+        if self.same:
+            own = np.arange(len(self.one))
+            _, t, u = np.intersect1d(own[rows], own[columns], True, return_indices=True)
+            dl[t, u], close[t, u] = 0, False
+        for t in np.flatnonzero(close.any(axis=1)):
+            dl[t, close[t]] = ((one[t] - other[close[t]]) ** 2).sum(axis=1) / 2
+        return dl
 
     @property
     def pairs(self) -> Pairs:
-        r = np.sqrt(self.a)[:, None] * np.sqrt(self.b) * (1 - self.dl)
-        return Pairs(self.a, self.b, r, self.dl)
+        """All pairs."""
+        dl = self.one_minus_c()
+        r = np.sqrt(self.a)[:, None] * np.sqrt(self.b) * (1 - dl)
+        return Pairs(self.a, self.b, r, dl)
 
 
 def inputs(X1: Any, X2: Any) -> Inputs:
@@ -51,16 +74,7 @@ def inputs(X1: Any, X2: Any) -> Inputs:
         )
     a, one = _directions(first)
     b, other = (a, one) if X2 is None else _directions(second)
-    dl = one @ other.T
-    np.maximum(np.subtract(1, dl, out=dl), 0, out=dl)
-    if X2 is None:
-        np.fill_diagonal(dl, 0)
-    close = dl < CLOSE
-    if X2 is None:
-        np.fill_diagonal(close, False)
-    for t in np.flatnonzero(close.any(axis=1)):
-        dl[t, close[t]] = ((one[t] - other[close[t]]) ** 2).sum(axis=1) / 2
-    return Inputs(a, b, dl)
+    return Inputs(a, b, one, other)
 
 
 def _directions(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ series, deep in the chaotic phase, the layers are halved.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ from theory.closed_dual import ClosedDual
 from theory.dual_map import END, DualMap, dual_map, roots_of_angles
 from theory.errors import DescriptionError, OutOfRegime
 from theory.validation import at_least_zero, check_positive, check_real, whole
+
+Function = Callable[[np.ndarray], np.ndarray]
 
 AGREEMENT = 1e-12
 FEWEST = 32
@@ -70,7 +72,7 @@ class Layer(NamedTuple):
     removed: float = 0.0
 
     def __call__(self, rows: np.ndarray, one_plus_c: np.ndarray | None = None) -> np.ndarray:
-        """The rows of ``ComposedMap``, one layer further."""
+        """The rows of ``ComposedMap``, one layer further: 1 - c, and what is linear in Theta."""
         dl = rows[0]
         gap = self.map.gap(dl, one_plus_c)
         # an odd function keeps c = -1, but for rounding
@@ -79,7 +81,7 @@ class Layer(NamedTuple):
             return after[None]
         slope = self.slope * self.map.derivative_dual(dl, one_plus_c)
         fresh = self.weight * (self.map.second - self.removed - gap) + self.bias
-        return np.stack([after, slope * rows[1], slope * rows[2] + fresh])
+        return np.stack([after, *(slope * rows[1:-1]), slope * rows[-1] + fresh])
 
 
 def compose(
@@ -121,10 +123,10 @@ def compose(
         raise OutOfRegime(f"{activation} jumps: E phi'(u)^2, and the tangent kernel, do not exist")
     layers, error = _layers(activation, q, sigma_w2, sigma_b2, whole("depth", depth, least=1))
     dl = np.asarray(one_minus_c, dtype=float)
-    composed = ComposedMap(layers, tangent)
+    composed = ComposedMap(layers, tangent, (lambda dl: q * (1 - dl)) if tangent else None)
     rows = composed(dl)
     final = layers[-1].variance
-    kernel = rows[1] * q * (1 - dl) + rows[2] if tangent else None
+    kernel = rows[1] if tangent else None
     return Composed(final, final * rows[0], composed.error + error, kernel)
 
 
@@ -148,21 +150,27 @@ class ComposedMap:
     r"""Layers as one map, of 1 - c in arrays of any shape and size.
 
     The rows that it returns: 1 - c after the layers; with ``tangent`` also A and B, the tangent
-    kernel after them being A times that before, plus B. ``error`` is what interpolating the
-    composition adds to 1 - c, relative to it; ``pieces`` counts the maps that are applied in turn.
+    kernel after them being A times that before, plus B, or in their place the kernel after them,
+    where that before is known as a function ``start`` of 1 - c. ``error`` is what interpolating
+    the composition adds to 1 - c, relative to it; ``pieces`` counts the maps that are applied in
+    turn.
     """
 
-    def __init__(self, layers: Sequence[Layer], tangent: bool) -> None:
+    def __init__(
+        self, layers: Sequence[Layer], tangent: bool, start: Function | None = None
+    ) -> None:
         self.layers, self.tangent, self.error, self.pieces = layers, tangent, 0.0, 1
-        self.even = layers[0].map.even
+        self.even, self.start = layers[0].map.even, start
         self._parts: list[ComposedMap] = []
-        self._halves = _composition(layers, tangent, self.even)
+        # the tangent kernel of an even function has no symmetry, A and B have
+        self._halves = _composition(layers, tangent, self.even, None if self.even else start)
         if self._halves:
             self.error = max(float(half.gaps[0]) for half in self._halves)
         elif len(layers) > 1:
             middle = len(layers) // 2
             self._parts = [
-                ComposedMap(part, tangent) for part in (layers[:middle], layers[middle:])
+                ComposedMap(layers[:middle], tangent, start),
+                ComposedMap(layers[middle:], tangent),
             ]
             self.error = sum(part.error for part in self._parts)
             self.pieces = sum(part.pieces for part in self._parts)
@@ -174,13 +182,16 @@ class ComposedMap:
             rest = self._parts[1](first[0])
             if not self.tangent:
                 return rest
-            return np.stack([rest[0], rest[1] * first[1], rest[1] * first[2] + rest[2]])
+            return np.stack([rest[0], *(rest[1] * first[1:-1]), rest[1] * first[-1] + rest[2]])
         if self.even:
             opposite = dl > 1
             dl = np.where(opposite, 2 - dl, dl)
-        rows = self._series(dl) if self._halves else _exactly(self.layers, dl, self.tangent)
+        start = None if self.even else self.start
+        rows = self._series(dl) if self._halves else _exactly(self.layers, dl, self.tangent, start)
         if self.even and self.tangent:  # the derivative of an even function is odd
             np.negative(rows[1], out=rows[1], where=opposite)
+            if self.start is not None:
+                rows = np.stack([rows[0], rows[1] * self.start(one_minus_c) + rows[2]])
         return rows
 
     def _series(self, dl: np.ndarray) -> np.ndarray:
@@ -198,30 +209,38 @@ class ComposedMap:
 
 
 def _exactly(
-    layers: Sequence[Layer], dl: np.ndarray, tangent: bool, op: np.ndarray | None = None
+    layers: Sequence[Layer],
+    dl: np.ndarray,
+    tangent: bool,
+    start: Function | None,
+    op: np.ndarray | None = None,
 ) -> np.ndarray:
     """The rows layer by layer."""
-    rows = np.stack([dl, np.ones_like(dl), np.zeros_like(dl)] if tangent else [dl])
-    rows = layers[0](rows, op)
+    rows = [dl]
+    if tangent:
+        rows += [np.ones_like(dl), np.zeros_like(dl)] if start is None else [start(dl)]
+    found = layers[0](np.stack(rows), op)
     for layer in layers[1:]:
-        rows = layer(rows)
-    return rows
+        found = layer(found)
+    return found
 
 
-def _composition(layers: Sequence[Layer], tangent: bool, even: bool) -> list[Series]:
+def _composition(
+    layers: Sequence[Layer], tangent: bool, even: bool, start: Function | None
+) -> list[Series]:
     """The layers as one map in each half of the angles, none if it varies too fast for a series.
 
     Its first row is the logarithm of the ratio of 1 - c after the layers to that before. An even
     function has the first half alone.
     """
-    count = 3 if tangent else 1
+    count = 1 if not tangent else 3 if start is None else 2
 
     def rows(s: np.ndarray) -> np.ndarray:
         near = 2 * np.sin(s * s / 2) ** 2
         dl, op = near, 2 - near
         if not even:
             dl, op = np.concatenate([dl, op]), np.concatenate([op, dl])
-        found = _exactly(layers, dl, tangent, op)
+        found = _exactly(layers, dl, tangent, start, op)
         with np.errstate(divide="ignore"):
             found[0] = np.log(found[0] / dl)
         halves = np.split(found, 1 if even else 2, axis=1)

@@ -14,7 +14,7 @@ import numpy as np
 
 from theory.architecture import Activation, Network
 from theory.closed_dual import ClosedDual
-from theory.data_pairs import Pairs, affine, input_weights, normalized
+from theory.data_pairs import Inputs, Pairs, input_weights, normalized
 from theory.depth import ComposedMap, Layer
 from theory.dual_map import DualMap, dual_map
 from theory.families.kernel import Kernel
@@ -24,7 +24,8 @@ from theory.schemes import Scheme
 
 EQUAL = 1e-14
 """Relative spread of the squared norms up to which they are equal."""
-BLOCK = 32
+PAIRS, ROWS = 1 << 14, 16
+"""Pairs that fit in the cache, and the fewest rows of a block of them."""
 
 
 class EqualNorms:
@@ -35,23 +36,22 @@ class EqualNorms:
     """
 
     def __init__(self, network: Network, first: float, layers: list[Layer]) -> None:
-        self.first, self.weights = first, input_weights(network)[0]
-        self.sigma_w2, self.sigma_b2 = float(network.sigma_w2), float(network.sigma_b2)
-        self.composed = ComposedMap(layers, tangent=True) if layers else None
-        self.variance = layers[-1].variance if layers else self._variance
+        sigma_w2, sigma_b2 = float(network.sigma_w2), float(network.sigma_b2)
+        self.first, (self.weight, self.bias) = first, input_weights(network)[0]
+        self.before = sigma_w2 * first + sigma_b2
+        self.share = sigma_w2 * first / self.before
+        self.composed = ComposedMap(layers, True, self._first_tangent) if layers else None
+        self.variance = layers[-1].variance if layers else self.before
 
-    @property
-    def _variance(self) -> float:
-        """That of the first pre-activations."""
-        return self.sigma_w2 * self.first + self.sigma_b2
+    def _first_tangent(self, dl: np.ndarray) -> np.ndarray:
+        """The tangent kernel of the first pre-activations, at their 1 - c."""
+        return self.weight * self.first * (1 - dl / self.share) + self.bias
 
     def __call__(self, one_minus_c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        weight, bias = self.weights
-        tangent = weight * self.first * (1 - one_minus_c) + bias
-        dl = np.minimum(one_minus_c * (self.sigma_w2 * self.first / self._variance), 2)
-        if self.composed is not None:
-            dl, factor, offset = self.composed(dl)
-            tangent = factor * tangent + offset
+        dl = np.minimum(one_minus_c * self.share, 2)
+        if self.composed is None:
+            return self.variance * (1 - dl), self._first_tangent(dl)
+        dl, tangent = self.composed(dl)
         return self.variance * (1 - dl), tangent
 
 
@@ -65,29 +65,26 @@ def equal_norms(network: Network, first: float) -> EqualNorms | None:
     sigma_w2, sigma_b2 = float(network.sigma_w2), float(network.sigma_b2)
     closed = closed_kernel(network.activation)
     layers: list[Layer] = []
-    square = first
+    before = sigma_w2 * first + sigma_b2
     for scheme, (weight, bias) in zip(
         network.layers or (), input_weights(network)[1:], strict=True
     ):
-        variance, shift, slope = _one_sample(scheme, square, sigma_w2, sigma_b2)
+        variance, shift, slope = _one_sample(scheme, before)
         one = _dual(network.activation, closed, variance, shift)
         if one is None:
             return None
         removed = 0.0
         if network.weights == "weight-standardization":
             removed = float(mean(network.activation, Law(shift or 0, variance))) ** 2
-        square = one.second - removed
-        after = sigma_w2 * square + sigma_b2
-        layers.append(Layer(one, sigma_w2, after, sigma_w2 * slope, weight, bias, removed))
+        before = sigma_w2 * (one.second - removed) + sigma_b2
+        layers.append(Layer(one, sigma_w2, before, sigma_w2 * slope, weight, bias, removed))
     return EqualNorms(network, first, layers)
 
 
-def _one_sample(
-    scheme: Scheme, square: float, sigma_w2: float, sigma_b2: float
-) -> tuple[float, float, float]:
+def _one_sample(scheme: Scheme, variance: float) -> tuple[float, float, float]:
     """Variance and mean of what the activation sees, and its squared derivative by u."""
-    alone = Pairs(*map(np.array, ([square], [square], [[square]], [[0.0]])))
-    law, scale, shift, norms = normalized(scheme, affine(alone, sigma_w2, sigma_b2))
+    alone = Pairs(*map(np.array, ([variance], [variance], [[variance]], [[0.0]])))
+    law, scale, shift, norms = normalized(scheme, alone)
     return scale**2 * float(law.a[0]), shift, scale**2 / float(np.max(norms))
 
 
@@ -101,14 +98,16 @@ def _dual(
     return None if shift else dual_map(activation, variance)
 
 
-def over_pairs(found: EqualNorms, dl: np.ndarray, same: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Both kernels at 1 - c of all pairs (N_1, N_2), each unordered pair once if ``same``."""
-    nngp, ntk = np.empty((2, *dl.shape))
-    for start in range(0, len(dl), BLOCK):
-        rows = slice(start, start + BLOCK)
-        columns = slice(start if same else 0, None)
-        for out, values in zip((nngp, ntk), found(dl[rows, columns]), strict=True):
+def over_pairs(found: EqualNorms, hat: Inputs) -> tuple[np.ndarray, np.ndarray]:
+    """Both kernels of all pairs (N_1, N_2), each unordered pair once if both sides are the same."""
+    nngp, ntk = np.empty((2, len(hat.a), len(hat.b)))
+    start = 0
+    while start < len(hat.a):
+        columns = slice(start if hat.same else 0, None)
+        rows = slice(start, start + max(ROWS, PAIRS // len(hat.b[columns])))
+        start = rows.stop
+        for out, values in zip((nngp, ntk), found(hat.one_minus_c(rows, columns)), strict=True):
             out[rows, columns] = values
-            if same:
+            if hat.same:
                 out[columns, rows] = values.T
     return nngp, ntk

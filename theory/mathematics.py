@@ -64,11 +64,11 @@ class Floats:
         """x - sin x for 0 <= x <= pi, accurate for small x."""
         x = np.asarray(angle, dtype=float)
         small = np.minimum(x, 0.5)
-        term = series = small**3 / 6
-        for k in range(2, 9):
-            term = -term * small**2 / (2 * k * (2 * k + 1))
-            series = series + term
-        return np.where(x < 0.5, series, x - np.sin(x)) + 0.0
+        square = small * small
+        series = np.zeros_like(square)
+        for k in range(8, 0, -1):
+            series = (1 - series) * square / (2 * k * (2 * k + 1))
+        return np.where(x < 0.5, small * series, x - np.sin(x)) + 0.0
 
 
 class Precise:
