@@ -69,8 +69,7 @@ def measure(script: Script, results: Path, *, smoke: bool) -> str:
         said.write_text(BROKEN + str(missing), encoding="utf-8")
         return said.read_text(encoding="utf-8")
     options = (script.smoke or "").split() if smoke else []
-    options += ["--rows", str(rows)] if script.rows else []
-    command = [python, "-m", f"benchmarks.{script.name}", *options]
+    command = [python, "-m", f"benchmarks.{script.name}", *options, "--rows", str(rows)]
     done = subprocess.run(
         command, cwd=ROOT, env=variables(os.environ), capture_output=True, text=True
     )
@@ -78,7 +77,7 @@ def measure(script: Script, results: Path, *, smoke: bool) -> str:
         reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
         said.write_text(BROKEN + reason, encoding="utf-8")
         return done.stdout + done.stderr
-    said.write_text("" if script.rows else done.stdout, encoding="utf-8")
+    said.write_text("", encoding="utf-8")
     return done.stdout
 
 

@@ -10,14 +10,12 @@ class Script(NamedTuple):
 
     ``environment``: where it runs, ``own``, ``a`` or ``b`` of ``benchmarks.environments``.
     ``smoke``: its options where all shall be short, None for a script that cannot be, since it
-    needs peers or takes its time. ``rows``: whether it is run by ``benchmarks.rows.script``; what
-    others print stands on the page as it is.
+    needs peers or takes its time.
     """
 
     name: str
     environment: str = "own"
     smoke: str | None = None
-    rows: bool = True
 
 
 SCRIPTS = (
@@ -29,9 +27,9 @@ SCRIPTS = (
     Script("largest_eigenvalue", smoke="--width 32 --samples 8 --outputs 2 --repeats 1"),
     Script("batchnorm_product", "b"),
     Script("kernel_peers", "a"),
-    Script("kernel", rows=False),
-    Script("prediction", rows=False),
-    Script("cold", rows=False),
+    Script("kernel", smoke="--samples 16 --unequal 4 --points 4 --repeats 1"),
+    Script("prediction", smoke="--points 9 --depth 4 --single 2 --repeats 1"),
+    Script("cold"),
     Script("first_answer", smoke="--width 16 --samples 4 --repeats 1 --peers 0"),
     Script("scaling", smoke="--width 8 --samples 4 --outputs 1 --layers 3"),
     Script("conditional", smoke="--width 512 --samples 2 --repeats 1"),

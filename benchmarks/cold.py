@@ -5,76 +5,69 @@ Each run is a process of its own, with one thread, and counts its whole CPU time
 
 from __future__ import annotations
 
-import argparse
 import os
-import platform
-import subprocess
 import sys
 import tempfile
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from resource import RUSAGE_CHILDREN, getrusage
-from statistics import median
 
-import numpy as np
-import scipy
+from benchmarks.environments import variables
+from benchmarks.rows import Need, Row, script
+from benchmarks.timing import Rounds, Seconds, of_process
 
 NETWORK = 'activation = "{}"\ndepth = 3\nsigma_w2 = 2.0\nsigma_b2 = 0.1\n'
 ENTRY = "from derivations.cli import main; raise SystemExit(main())"
 PREDICT = """from theory import Network, predict
 predict(Network("{}", depth=3, sigma_w2=2, sigma_b2=0.1), 1000, 100).largest_eigenvalue
 """
-THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+IMPORTS = "import numpy, scipy.special"
 
 
-def seconds(arguments: list[str]) -> float:
-    """CPU seconds, user and system, of a Python process with these arguments."""
-    before = getrusage(RUSAGE_CHILDREN)
-    subprocess.run(
-        [sys.executable, *arguments],
-        check=True,
-        stdout=subprocess.DEVNULL,
-        env=os.environ | dict.fromkeys(THREADS, "1"),
-    )
-    after = getrusage(RUSAGE_CHILDREN)
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+def rows(o: Namespace) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as folder:
+        predictions, measured = tasks(Path(folder), o.width, o.samples)
+        processes = {
+            name: partial(seconds, arguments)
+            for name, arguments in {IMPORTS: ["-c", IMPORTS], **predictions, **measured}.items()
+        }
+        for process in processes.values():  # compiled, and in the cache of files
+            process()
+        found = rounds(processes, o.repeats)
+    for name in predictions:
+        yield Row.of(name, found, name, IMPORTS, needed=Need(1.5))
+    for name in measured:
+        yield Row.of(name, found, name, IMPORTS)
 
 
-def tasks(folder: Path, width: int, samples: int) -> dict[str, list[str]]:
-    """What is measured, as arguments of Python; the first is what the others are compared with."""
-    found = {"import numpy, scipy.special": ["-c", "import numpy, scipy.special"]}
+def tasks(
+    folder: Path, width: int, samples: int
+) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """The predictions and the measurement, as arguments of Python."""
+    predictions = {}
     for name in ("relu", "gelu", "tanh"):
         path = folder / f"{name}.toml"
         path.write_text(NETWORK.format(name), encoding="utf-8")
         sized = [str(path), "--width", "1000", "--samples", "100"]
-        found[f"predict from Python, {name}"] = ["-c", PREDICT.format(name)]
-        found[f"fisherfield predict, {name}"] = ["-c", ENTRY, "predict", *sized]
+        predictions[f"predict from Python, {name}"] = ["-c", PREDICT.format(name)]
+        predictions[f"fisherfield predict, {name}"] = ["-c", ENTRY, "predict", *sized]
     sized = [str(folder / "relu.toml"), "--width", str(width), "--samples", str(samples)]
-    found[f"fisherfield measure, M = {width}, N = {samples}"] = [
-        *("-c", ENTRY, "measure", *sized, "--seeds", "1")
-    ]
-    return found
+    command = ["-c", ENTRY, "measure", *sized, "--seeds", "1"]
+    return predictions, {f"fisherfield measure, M = {width}, N = {samples}": command}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in {"width": 512, "samples": 100, "repeats": 9}.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    o = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        named = tasks(Path(folder), o.width, o.samples)
-        for arguments in named.values():  # compiled, and in the cache of files
-            seconds(arguments)
-        runs = [{name: seconds(a) for name, a in named.items()} for _ in range(o.repeats)]
-    print(
-        f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}, "
-        f"{platform.machine()}, one thread, CPU seconds of a process, medians of {o.repeats} "
-        "interleaved runs"
+def seconds(arguments: list[str]) -> Seconds:
+    """Those of a Python process with these arguments."""
+    return of_process([sys.executable, *arguments], env=variables(os.environ))[1]
+
+
+def rounds(processes: dict[str, Callable[[], Seconds]], repeats: int) -> Rounds:
+    """Each process once in every round."""
+    return Rounds(
+        tuple({name: process() for name, process in processes.items()} for _ in range(repeats))
     )
-    imports = median(run[next(iter(named))] for run in runs)
-    for name in named:
-        taken = median(run[name] for run in runs)
-        print(f"{name:38}: {taken:.3f} s, {taken / imports:.2f} times the imports")
 
 
 if __name__ == "__main__":
-    main()
+    script(__doc__, rows, width=512, samples=100, repeats=9)

@@ -6,10 +6,7 @@ Every process gets the same network from a file, and must give the same number.
 
 from __future__ import annotations
 
-import resource
-import subprocess
 import tempfile
-import time
 from argparse import Namespace
 from collections.abc import Iterator
 from functools import partial
@@ -22,7 +19,7 @@ from benchmarks import peers
 from benchmarks.cases import relu
 from benchmarks.environments import ROOT, interpreter
 from benchmarks.rows import Need, Row, script
-from benchmarks.timing import Seconds
+from benchmarks.timing import Seconds, of_process
 
 GRAMS = {"neural-tangents": "a", "jax.jacrev": "b", "torch.func": "b", "nngeometry": "b"}
 """The environment of each peer."""
@@ -80,23 +77,8 @@ def measured(ways: dict[str, str], file: Path, repeats: int) -> dict[str, list[S
 
 def process(way: str, python: Path, file: Path) -> tuple[float, Seconds]:
     """The answer of a fresh process, and its seconds."""
-    start, before = time.perf_counter(), of_children()
-    done = subprocess.run(
-        [python, "-m", "benchmarks.one_answer", way, file],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    taken = Seconds(of_children() - before, time.perf_counter() - start)
-    if done.returncode:
-        raise SystemExit(f"{way}: {done.stderr.strip().splitlines()[-1]}")
-    return float(done.stdout), taken
-
-
-def of_children() -> float:
-    """The processor time of all processes that this one has started and seen end."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    printed, taken = of_process([python, "-m", "benchmarks.one_answer", way, file], cwd=ROOT)
+    return float(printed), taken
 
 
 def cpu(found: list[Seconds]) -> float:

@@ -1,25 +1,22 @@
-"""Infinite-width kernels of given inputs against direct evaluation, one thread, interleaved.
+r"""Infinite-width kernels of given inputs: at two depths, and against pairs through every layer.
 
-NNGP and neural tangent kernel of many samples of equal norm, at two depths: for the first time, and
-again for inputs of the same norm, when the map through the layers is there already. Besides: given
-inputs of unequal norms through one layer, and a table of GELU's dual in closed form. The error is
-that against every layer's closed form for every pair.
+NNGP and neural tangent kernel of many inputs of one norm, again for inputs of a norm that was there
+before, when the map through the layers is kept, and for the first time. The error is that against
+every layer's closed form for every pair, whose time is extrapolated from a quarter of the inputs.
+Besides: inputs of unequal norms through one layer, and a table of GELU's dual in closed form.
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
 import warnings
-from collections.abc import Callable
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from functools import partial
-from statistics import median
 
 import numpy as np
-import scipy
-from threadpoolctl import threadpool_limits
 
-from benchmarks.timing import timed
+from benchmarks.rows import Need, Row, script
+from benchmarks.timing import interleaved
 from theory.architecture import Activation, Network
 from theory.data_kernel import DataKernel, kernel
 from theory.dual_map import dual_map
@@ -29,7 +26,51 @@ from theory.inputs import InputsWarning
 from theory.pair import Law, Pair
 
 VARIANCES = {"relu": (2.0, 0.1), "gelu": (2.0, 0.1), "erf": (2.0, 0.3), "tanh": (3.0, 0.64)}
-DEPTHS = (10, 100)
+LOW, HIGH = 10, 100
+LEAST = 4
+"""What part of the inputs goes through every layer pair by pair: one in so many."""
+
+
+def rows(o: Namespace) -> Iterator[Row]:
+    X = inputs(o.samples, o.columns)
+    for name in VARIANCES:
+        low, high = network(name, LOW), network(name, HIGH)
+        tasks: dict[str, Callable[[], object]] = {  # what is kept is that of the task before
+            f"L = {LOW}, first": partial(afresh, low, X),
+            f"L = {LOW}": partial(kernel, low, X),
+            f"L = {HIGH}, first": partial(afresh, high, X),
+            f"L = {HIGH}": partial(kernel, high, X),
+            "every pair": partial(directly, low, X[: o.samples // LEAST]),
+        }
+        found = interleaved(tasks, o.repeats)
+        claim = f"kernels of {o.samples} x {o.samples} inputs, {name}, L = {HIGH}"
+        yield Row.of(
+            claim,
+            found,
+            f"L = {HIGH}",
+            f"L = {LOW}",
+            needed=Need(1.3),
+            note=f"error {error(low, X[:64]):.0e} at L = {LOW}, {error(high, X[:64]):.0e} here",
+        )
+        yield Row.of(f"{claim}, first time", found, f"L = {HIGH}, first", f"L = {LOW}, first")
+        yield Row(
+            f"kernels of {o.samples} x {o.samples} inputs, {name}, L = {LOW}",
+            found.cpu(f"L = {LOW}"),
+            other=LEAST**2 * found.cpu("every pair"),
+            against="every pair through every layer",
+            ratio=found.ratio(f"L = {LOW}", "every pair") / LEAST**2,
+        )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InputsWarning)  # of unequal norms
+        others: dict[str, Callable[[], object]] = {
+            f"kernels of {o.unequal} inputs of unequal norms, tanh, L = 2": partial(
+                unequal_norms, o.unequal
+            ),
+            f"{o.points**2} duals of GELU in closed form": partial(table_of_duals, o.points),
+        }
+        taken = interleaved(others, o.repeats)
+    for name in others:
+        yield Row(name, taken.cpu(name))
 
 
 def inputs(samples: int, columns: int) -> np.ndarray:
@@ -43,16 +84,11 @@ def network(name: str, depth: int) -> Network:
     return Network(name, depth=depth, sigma_w2=sigma_w2, sigma_b2=sigma_b2)
 
 
-def first_time(net: Network, X: np.ndarray) -> float:
-    """Seconds of both kernels, with the map through the layers still to be made."""
-    equal_norms.cache_clear()
+def afresh(net: Network, X: np.ndarray) -> None:
+    """The kernels without the interpolated maps that an earlier call has left."""
     dual_map.cache_clear()
-    return again(net, X)
-
-
-def again(net: Network, X: np.ndarray) -> float:
-    """Seconds of both kernels for inputs of a norm that was there before."""
-    return timed(partial(kernel, net, X)).cpu
+    equal_norms.cache_clear()
+    kernel(net, X)
 
 
 def directly(net: Network, X: np.ndarray) -> DataKernel:
@@ -82,67 +118,22 @@ def error(net: Network, X: np.ndarray) -> float:
     return max(float(abs(found - exact).max() / abs(exact).max()) for found, exact in pairs)
 
 
-def unequal_norms(samples: int) -> float:
-    """Seconds of both kernels of inputs of unequal norms through one tanh layer."""
+def unequal_norms(samples: int) -> None:
+    """Both kernels of inputs of unequal norms through one tanh layer."""
     factors = np.random.default_rng(1).uniform(0.5, 1.6, samples)[:, None]
-    return timed(partial(kernel, network("tanh", 2), inputs(samples, 64) * factors)).cpu
+    kernel(network("tanh", 2), inputs(samples, 64) * factors)
 
 
-def table_of_duals(points: int) -> float:
-    """Seconds of GELU's dual over variances and correlations, points of each."""
+def table_of_duals(points: int) -> None:
+    """GELU's dual over variances and correlations, points of each."""
     gelu = closed_kernel(Activation.named("gelu"))
     assert gelu is not None
     variances, correlations = np.meshgrid(
         np.logspace(-8, 4, points), np.linspace(-1, 1, points), indexing="ij"
     )
-    return timed(partial(gelu.dual, Pair.at(variances, c=correlations))).cpu
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    defaults = {"samples": 512, "columns": 64, "unequal": 300, "points": 1000, "repeats": 7}
-    for name, default in defaults.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    o = parser.parse_args()
-    X = inputs(o.samples, o.columns)
-    nets = {(name, depth): network(name, depth) for name in VARIANCES for depth in DEPTHS}
-    tasks: dict[object, Callable[[], float]] = {}
-    for key, net in nets.items():
-        tasks[key, "first"] = partial(first_time, net, X)
-        tasks[key, "again"] = partial(again, net, X)
-    tasks["unequal"] = partial(unequal_norms, o.unequal)
-    tasks["table"] = partial(table_of_duals, o.points)
-    with threadpool_limits(1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", InputsWarning)  # of unequal norms
-        runs = [{key: task() for key, task in tasks.items()} for _ in range(o.repeats)]
-        taken = {key: median(run[key] for run in runs) for key in tasks}
-        direct = {
-            name: timed(partial(directly, nets[name, DEPTHS[0]], X[: o.samples // 4])).cpu
-            for name in VARIANCES
-        }
-        errors = {key: error(net, X[:64]) for key, net in nets.items()}
-    print(
-        f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}, "
-        f"{platform.machine()}, one thread, CPU seconds, medians of {o.repeats} interleaved runs"
-    )
-    print(f"NNGP and NTK of {o.samples} x {o.samples} inputs of one norm, {o.columns} numbers each")
-    low, high = DEPTHS
-    for name in VARIANCES:
-        for depth in DEPTHS:
-            print(
-                f"{name:5} depth {depth:3}: {taken[(name, depth), 'again']:.4f} s, "
-                f"{taken[(name, depth), 'first']:.4f} s for the first time, "
-                f"error {errors[name, depth]:.0e}"
-            )
-        ratio = taken[(name, high), "again"] / taken[(name, low), "again"]
-        factor = 16 * direct[name] / taken[(name, low), "again"]
-        print(
-            f"{name:5} depth {high} takes {ratio:.2f} times depth {low}; every pair through "
-            f"{low} layers {factor:.0f} times (from a quarter of the samples)"
-        )
-    print(f"tanh, {o.unequal} inputs of unequal norms, one layer: {taken['unequal']:.3f} s")
-    print(f"GELU, {o.points**2} duals in closed form: {taken['table']:.4f} s")
+    gelu.dual(Pair.at(variances, c=correlations))
 
 
 if __name__ == "__main__":
-    main()
+    defaults = {"samples": 512, "columns": 64, "unequal": 300, "points": 1000}
+    script(__doc__, rows, **defaults, repeats=5)

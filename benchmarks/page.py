@@ -28,7 +28,7 @@ RULE = "|---|---|---|---|---|---|---|---|"
 
 
 class Outcome(NamedTuple):
-    """What came of a script: its rows, and a text in their place, or on why there are no more."""
+    """What came of a script: its rows, and a text on why there are no more, if it broke off."""
 
     script: Script
     result: Result | None

@@ -1,25 +1,50 @@
 r"""Predictions over many :math:`(\sigma_w^2, \sigma_b^2)` at once against one by one, one thread.
 
 Each prediction is whole: order parameters of every layer, both kernels, the spectrum's moments and
-largest eigenvalue. The difference is that of :math:`\kappa_1 - \kappa_2`.
+largest eigenvalue. Some of the points are predicted one by one, and their time extrapolated to
+all. The difference is that of :math:`\kappa_1 - \kappa_2`.
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
+from argparse import Namespace
+from collections.abc import Callable, Iterator
 from functools import partial
-from statistics import median
 
 import numpy as np
-import scipy
-from threadpoolctl import threadpool_limits
 
-from benchmarks.timing import timed
+from benchmarks.rows import Need, Row, script
+from benchmarks.timing import interleaved
 from theory.architecture import Network
 from theory.prediction import Prediction, predict
 
 NAMES = ("relu", "erf", "gelu")
+ONE = "one by one"
+
+
+def rows(o: Namespace) -> Iterator[Row]:
+    many = grid(o.points)
+    count = many[0].size
+    chosen = np.random.default_rng(0).choice(count, o.single, replace=False)
+    few = many[0][chosen], many[1][chosen]
+    for name in NAMES:
+        tasks: dict[str, Callable[[], object]] = {
+            "ours": partial(at_once, name, o.depth, *many),
+            ONE: partial(one_by_one, name, o.depth, *few),
+        }
+        found = interleaved(tasks, o.repeats)
+        gaps = at_once(name, o.depth, *many).kappa_leading.gap[chosen]
+        single = [float(p.kappa_leading.gap) for p in one_by_one(name, o.depth, *few)]
+        apart = float(np.max(abs(gaps / np.array(single) - 1)))
+        claim = f"predictions of {count} points, {name}, L = {o.depth}"
+        yield Row(claim, found.cpu("ours"), needed=Need(5.0), note=f"differences {apart:.0e}")
+        yield Row(
+            claim,
+            found.cpu("ours"),
+            other=found.cpu(ONE) * count / o.single,
+            against=ONE,
+            ratio=found.ratio("ours", ONE) * o.single / count,
+        )
 
 
 def grid(points: int) -> tuple[np.ndarray, np.ndarray]:
@@ -45,43 +70,5 @@ def one_by_one(
     ]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in {"points": 100_000, "depth": 50, "single": 50, "repeats": 3}.items():
-        parser.add_argument(f"--{name}", type=int, default=default)
-    o = parser.parse_args()
-    many = grid(o.points)
-    chosen = np.random.default_rng(0).choice(many[0].size, o.single, replace=False)
-    few = many[0][chosen], many[1][chosen]
-    with threadpool_limits(1):
-        runs = [
-            {
-                name: (
-                    timed(partial(at_once, name, o.depth, *many)).cpu,
-                    timed(partial(one_by_one, name, o.depth, *few)).cpu,
-                )
-                for name in NAMES
-            }
-            for _ in range(o.repeats)
-        ]
-        whole = {name: at_once(name, o.depth, *many).kappa_leading.gap[chosen] for name in NAMES}
-        single = {
-            name: np.array([float(p.kappa_leading.gap) for p in one_by_one(name, o.depth, *few)])
-            for name in NAMES
-        }
-    print(
-        f"Python {platform.python_version()}, numpy {np.__version__}, scipy {scipy.__version__}, "
-        f"{platform.machine()}, one thread, CPU seconds, medians of {o.repeats} interleaved runs"
-    )
-    for name in NAMES:
-        together, alone = (median(run[name][k] for run in runs) for k in (0, 1))
-        each = alone / o.single
-        print(
-            f"{name:5} depth {o.depth}, {many[0].size} points: {together:.2f} s; one by one "
-            f"{each * 1e3:.2f} ms each, {each * many[0].size / together:.0f} times as long; "
-            f"differences {np.max(abs(whole[name] / single[name] - 1)):.0e}"
-        )
-
-
 if __name__ == "__main__":
-    main()
+    script(__doc__, rows, points=100_000, depth=50, single=50, repeats=3)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
+import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -27,6 +29,7 @@ PACKAGES = (
     "nngeometry",
     "distributed",
 )
+MOST, ENOUGH = 50, 1.0
 SQUARE = 1024
 """The order of the matrices whose product is the machine's own limit."""
 
@@ -65,12 +68,38 @@ class Rounds:
 
 
 def interleaved(tasks: Mapping[str, Callable[[], object]], repeats: int) -> Rounds:
-    """Call every task once untimed, then once in each of these rounds."""
+    """Call every task once untimed, then once in each round.
+
+    Of these at least ``repeats``, and as many up to ``MOST`` as ``ENOUGH`` seconds hold: short
+    calls vary more.
+    """
     for task in tasks.values():
         task()
-    return Rounds(
-        tuple({name: timed(task) for name, task in tasks.items()} for _ in range(repeats))
-    )
+    start, rounds = time.perf_counter(), []
+    while len(rounds) < repeats or (
+        repeats > 1 and len(rounds) < MOST and time.perf_counter() - start < ENOUGH
+    ):
+        rounds.append({name: timed(task) for name, task in tasks.items()})
+    return Rounds(tuple(rounds))
+
+
+def of_process(command: Sequence[object], **options: Any) -> tuple[str, Seconds]:
+    """What a process printed, and what it took from its start to its end.
+
+    Ends the script with the last line of its errors if it fails.
+    """
+    start, before = time.perf_counter(), _of_children()
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, **options)
+    taken = Seconds(_of_children() - before, time.perf_counter() - start)
+    if done.returncode:
+        raise SystemExit((done.stderr.strip().splitlines() or [f"{command} failed"])[-1])
+    return done.stdout, taken
+
+
+def _of_children() -> float:
+    """The processor time of all processes that this one has started and seen end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def one_thread() -> None:

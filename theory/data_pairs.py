@@ -48,8 +48,9 @@ class Inputs(NamedTuple):
             own = np.arange(len(self.one))
             _, t, u = np.intersect1d(own[rows], own[columns], True, return_indices=True)
             dl[t, u], close[t, u] = 0, False
-        for t in np.flatnonzero(close.any(axis=1)):
-            dl[t, close[t]] = ((one[t] - other[close[t]]) ** 2).sum(axis=1) / 2
+        for row in np.flatnonzero(close.any(axis=1)):
+            near = close[row]
+            dl[row, near] = ((one[row] - other[near]) ** 2).sum(axis=1) / 2
         return dl
 
     @property
