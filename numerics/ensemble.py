@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from numerics.fisher import linear_grams, total
 from numerics.network import Parameters, draw_inputs, draw_parameters, propagate
@@ -101,8 +100,11 @@ def over_blocks(
     """
     with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers()) as pool:
         results = pool.map(lambda job: task(*job), jobs)
-        shown = tqdm(results, total=len(jobs), desc=label, leave=False, disable=not progress)
-        return list(shown)
+        if progress:
+            from tqdm import tqdm  # not before it is needed: it reads its own version
+
+            return list(tqdm(results, total=len(jobs), desc=label, leave=False))
+        return list(results)
 
 
 def workers() -> int:

@@ -210,7 +210,7 @@ def mean_chi_square_rule(n: int, nodes: int = 5) -> tuple[np.ndarray, np.ndarray
     """
     k = np.arange(nodes)
     diagonal, above = 2 * k + n / 2, np.sqrt(k[1:] * (k[1:] + n / 2 - 1))
-    points, vectors = scipy.linalg.eigh_tridiagonal(diagonal, above)
+    points, vectors = np.linalg.eigh(np.diag(diagonal) + np.diag(above, -1))
     return 2 * points / n, vectors[0] ** 2
 
 
