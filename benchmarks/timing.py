@@ -15,7 +15,8 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
+
+from numerics.threads import blas_libraries, one_thread
 
 PACKAGES = (
     "numpy",
@@ -102,11 +103,6 @@ def _of_children() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def one_thread() -> None:
-    """One BLAS thread in this process, for good."""
-    threadpool_limits(1)
-
-
 def one_core() -> None:
     """Keep this process, with all threads that a peer may start, on one core, for good.
 
@@ -120,9 +116,8 @@ def one_core() -> None:
 def conditions() -> dict[str, Any]:
     """Versions, machine and its load, threads, and the Gflop/s of square matrix products."""
     blas = {
-        f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".strip()
-        for pool in threadpool_info()
-        if pool["user_api"] == "blas"
+        f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
+        for library in blas_libraries()
     }
     return {
         "date": time.strftime("%Y-%m-%d"),

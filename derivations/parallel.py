@@ -7,10 +7,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from numerics.ensemble import workers
+from numerics.threads import one_thread
 
 T = TypeVar("T")
 
@@ -18,6 +18,6 @@ T = TypeVar("T")
 def in_parallel(task: Callable[..., T], jobs: Sequence[tuple[Any, ...]], progress: bool) -> list[T]:
     """``[task(*job) for job in jobs]`` in processes, one BLAS thread in each; order is kept."""
     count = min(workers(), len(jobs))
-    with ProcessPoolExecutor(count, get_context("spawn"), threadpool_limits, (1,)) as pool:
+    with ProcessPoolExecutor(count, get_context("spawn"), one_thread) as pool:
         results = pool.map(task, *zip(*jobs, strict=True))
         return list(tqdm(results, total=len(jobs), desc="seeds", leave=False, disable=not progress))

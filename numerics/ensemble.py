@@ -15,7 +15,6 @@ from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from numerics.fisher import linear_grams, total
 from numerics.network import Parameters, draw_inputs, draw_parameters, propagate
@@ -23,6 +22,7 @@ from numerics.observables import OBSERVABLES, observed, split_name
 from numerics.output_kernels import OutputKernels, output_kernels
 from numerics.outputs import through_last_layer
 from numerics.spectrum import measure_gram
+from numerics.threads import one_thread
 from theory.architecture import (
     DescriptionError,
     Network,
@@ -98,7 +98,7 @@ def over_blocks(
     Threads suffice: random numbers and matrix products release the interpreter. Each has one BLAS
     thread, so that a result does not depend on the number of workers.
     """
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(workers()) as pool:
+    with one_thread(), ThreadPoolExecutor(workers()) as pool:
         results = pool.map(lambda job: task(*job), jobs)
         if progress:
             from tqdm import tqdm  # not before it is needed: it reads its own version

@@ -46,16 +46,19 @@ def origin() -> Origin:
     """
     import numpy as np
     import scipy
-    from threadpoolctl import threadpool_info
+
+    from numerics.threads import blas_libraries
 
     built = np.show_config(mode="dicts")
-    libraries = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
     environment = {
         "python": platform.python_version(),
         "numpy": np.__version__,
         "scipy": scipy.__version__,
         "blas": sorted(
-            {f"{pool['internal_api']} {pool['version']} {_kernels(pool)}" for pool in libraries}
+            {
+                f"{library['internal_api']} {library['version']} {_kernels(library)}"
+                for library in blas_libraries()
+            }
         ),
         "simd": built["SIMD Extensions"]["found"],
         "machine": platform.machine(),

@@ -16,11 +16,10 @@ from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
 
-from threadpoolctl import threadpool_limits
-
 from numerics.engines import engine
 from numerics.environment import Origin, origin
 from numerics.store import Cell, Interrupted
+from numerics.threads import one_thread
 from theory.architecture import DescriptionError
 
 ADDRESS = re.compile(r"([a-z]+://)?[^\s/]+:\d+")
@@ -91,7 +90,7 @@ class Local:
     def run(self, jobs: Iterable[Job]) -> Generator[Done, None, None]:
         """Measure all; raises ``Interrupted`` if a process dies."""
         if self.count == 1:
-            with threadpool_limits(1):
+            with one_thread():
                 yield from map(measure_block, jobs)
             return
         from joblib import Parallel, delayed, parallel_config
@@ -143,7 +142,7 @@ def _end_with(parent: int) -> None:
 
 
 def _measure_alone(job: Job) -> Done:
-    threadpool_limits(1)  # for good: threads that restored it would fight over the number
+    one_thread()  # for good: threads that restored it would fight over the number
     return measure_block(job)
 
 

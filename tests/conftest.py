@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import mpmath
 import pytest
-import scipy.linalg  # noqa: F401 - its BLAS has to be there to be limited
 from hypothesis import settings
-from threadpoolctl import threadpool_limits
 
-threadpool_limits(1, user_api="blas")  # processes and threads share the processors already
+from numerics.threads import one_thread
+
+one_thread()  # processes and threads share the processors already
 
 collect_ignore = ["reference"]  # scripts: importing them sets mpmath's digits for all
 

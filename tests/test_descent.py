@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
 
 from derivations.cli import main
 from numerics.descent import descend, gradient, growth
@@ -27,13 +26,6 @@ NETWORKS = {
     "last mean subtraction": replace(TANH, last=MeanSubtraction()),
     "last batch norm": replace(TANH, last=BatchNorm(gamma=0.7, beta=0.2)),
 }
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small matrix products of several threads wait for each other on a busy machine."""
-    with threadpool_limits(1, user_api="blas"):
-        yield
 
 
 named = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
