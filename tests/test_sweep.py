@@ -169,7 +169,7 @@ def test_a_killed_sweep_goes_on_where_it_was(undisturbed, path, tmp_path):
 
 @pytest.mark.slow
 def test_twenty_kills_at_random_lose_nothing(tmp_path):
-    text = SMALL.replace("seeds = 70", "seeds = 1500")
+    text = SMALL.replace("seeds = 70", "seeds = 4000")
     whole = swept(text, tmp_path / "whole.sqlite", Local(2))
     plan, path = tmp_path / "plan.toml", tmp_path / "killed.sqlite"
     plan.write_text(text)
