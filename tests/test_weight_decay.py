@@ -1,5 +1,7 @@
 """Losses, their minimizers and gradient descent with weight decay, against theory and mpmath."""
 
+from dataclasses import replace
+
 import mpmath
 import numpy as np
 import pytest
@@ -131,7 +133,8 @@ def test_step_is_that_of_the_recursion(loss, w, eta, decay):
             found = exact.next_direction(theta[group], rate, slope[group])
             assert np.abs(found - expected).max() < 1e-14
             new = exact.next_norm2(norm2, eta, decay, G)
-            assert abs(new / (after[group] @ after[group]) - 1) < 1e-14
+            # g.w = 0 but for the rounding of a BLAS, times eta/|w|^2
+            assert abs(new / (after[group] @ after[group]) - 1) < 4e-14
             found_rate = exact.next_effective_learning_rate(rate, decay, G)
             assert abs(found_rate / exact.effective_learning_rate(eta, decay, new) - 1) < 1e-14
         w = after
@@ -280,8 +283,15 @@ def test_jets_are_derivatives_of_the_loss():
 
 @pytest.fixture(scope="module")
 def steep():
-    """A minimizer whose loss has a singularity within a complex angle of 0.02: c is -1e5."""
-    return starts_near(PROBLEMS["batchnorm-mlp"].setting({}, 0), 3, seed=0)[1]
+    """A minimizer whose loss has a singularity within a complex angle of 0.02: c is -1e5.
+
+    Its first digits are given: a search from afar may end elsewhere by another BLAS's rounding.
+    """
+    setting = PROBLEMS["batchnorm-mlp"].setting({}, 0)
+    near = """-0.0051 -0.0765 -0.4263 -0.1534 0.1264 0.2662 -0.176 0.2382
+              -0.1564 -0.1524 0.0273 0.6281 -0.0928 -0.2042 0.2272 0.2635"""
+    zeta = minimizers.reach(setting.loss, np.array(near.split(), dtype=float))
+    return replace(setting, zeta=zeta)
 
 
 def test_jets_at_a_steep_minimizer_are_those_of_real_slopes(steep):
