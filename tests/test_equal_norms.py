@@ -13,6 +13,7 @@ from theory.pair import Law, Pair
 CORRELATIONS = np.array([0.0, 1e-20, 1e-12, 1e-6, 0.01, 0.3, 1.0, 1.7, 2 - 1e-9, 2.0])
 PLAIN = {"sigma_w2": 3, "sigma_b2": 0.64}
 NETWORKS = {
+    "bias far above the inputs": Network("gelu", depth=3, sigma_w2=1e-4, sigma_b2=1),
     "relu": Network("relu", depth=11, sigma_w2=2, sigma_b2=0.1),
     "relu without bias": Network("relu", depth=11, sigma_w2=2),
     "relu, 100 layers": Network("relu", depth=100, sigma_w2=2, sigma_b2=0.1),
