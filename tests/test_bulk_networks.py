@@ -11,13 +11,13 @@ from numerics.fisher import dual_gram
 from numerics.parameters import draw_inputs, draw_parameters
 from theory.architecture import MeanSubtraction, Network, NotCovered, OutOfRegime
 from theory.bulk import density, norm_outliers, right_edge, top, uniform_shift
-from theory.bulk.edge import edge_of
+from theory.bulk.edge import edge_of, first_point
 from theory.bulk.model import Model, model
 from theory.bulk.moments import second_cumulant
 from theory.bulk.orthogonal import largest_of_orthogonal
 from theory.bulk.outliers import secular_equation
 from theory.bulk.system import System
-from theory.errors import DescriptionError
+from theory.errors import DescriptionError, NotConverged
 from theory.prediction import predict
 from theory.schemes import BatchNorm
 
@@ -207,6 +207,26 @@ OUTLIERS = [  # activation, ratios, sigma_w2, sigma_b2, rho, layers, edge, outli
     ("abs", (0.25, 1, 1), 1, 0, 1, ("batchnorm", "mean-subtraction"), 1.142, 1.534),
     (LOGCOSH, (0.15, 1, 1), 1, 0, 1, ("batchnorm", "batchnorm"), 1.276, 3.911),
 ]
+
+
+def test_a_weight_that_is_rounding_holds_no_step():
+    """Without a mean of phi' two weights are 0, computed as 1e-32 to 1e-64 of no meaning."""
+    net = Network("abs", depth=3, sigma_w2=1, ratios=(0.1, 1, 1), hidden=MeanSubtraction())
+    system = System(model(net, 1, 500))
+    point = first_point(system, 0.3)
+    state, tangent = np.append(point.unknowns, point.g), np.append(point.tangent, 1)
+    weights = abs(state[:-1:2])
+    assert weights.max() < 1e-20
+    assert np.argmax(abs(tangent) / system.sizes(state)) % 2
+
+
+def test_a_singular_system_has_not_converged(monkeypatch):
+    system = System(model(network("relu", 3), 1, 100))
+    size = system.linear.size
+    monkeypatch.setattr(system, "derivatives", lambda state: (np.ones(size), np.ones((size,) * 2)))
+    for solve in (system.hold, system.along):
+        with pytest.raises(NotConverged, match="last residual inf"):
+            solve(np.full(size, -1.0), 0)
 
 
 @pytest.mark.parametrize(("name", "ratios", "w2", "b2", "rho", "layers", "edge", "value"), OUTLIERS)

@@ -69,7 +69,7 @@ def _walk(system: System, point: Point, goal: complex, step: float) -> tuple[Poi
             unknowns = point.unknowns + move * point.tangent
             try:
                 found = system.near(target, unknowns, point.g + move)
-            except (NotConverged, np.linalg.LinAlgError):
+            except NotConverged:
                 found = None
         if found is not None and _physical(found) and abs(found.g - point.g) < FAR * abs(point.g):
             point = found._replace(value=target)

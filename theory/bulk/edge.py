@@ -97,7 +97,7 @@ def _hold(system: System, state: np.ndarray, held: int) -> np.ndarray | None:
     try:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             found = system.hold(state, held)
-    except (NotConverged, np.linalg.LinAlgError):
+    except NotConverged:
         return None
     return found if found[-1] < 0 else None
 
@@ -107,7 +107,7 @@ def first_point(system: System, step: float) -> Point:
     for _ in range(HALVINGS):
         try:
             return system.at(-step, system.far())
-        except (NotConverged, np.linalg.LinAlgError):
+        except NotConverged:
             step /= 2
     return system.at(-step, system.far())
 
@@ -132,5 +132,5 @@ def _move(system: System, start: Point, g: float) -> Point | None:
     """The physical branch at g, from a solution near it; None where it is lost."""
     try:
         return system.at(g, start.unknowns + (g - start.g) * start.tangent)
-    except (NotConverged, np.linalg.LinAlgError):
+    except NotConverged:
         return None

@@ -32,6 +32,8 @@ from theory.mathematics import Number
 
 ITERATIONS = 40
 CONVERGED = 1e-12
+NO_WEIGHT = 1e-6
+"""A weight times its resolvent below which it does not matter how the weight changes."""
 COMPLEX_STEP = 1e-30
 
 
@@ -132,7 +134,7 @@ class System:
         free = np.delete(np.arange(state.size), held)
         for _ in range(ITERATIONS):
             gradient, hessian = self.derivatives(state)
-            step = np.linalg.solve(hessian[:-1, free], gradient[:-1])
+            step = self._solved(state, hessian[:-1, free], gradient[:-1])
             last, change = change, float(np.max(np.abs(step) / self.sizes(state)[free]))
             state[free] -= step
             if not np.isfinite(change):
@@ -149,7 +151,7 @@ class System:
         gradient, hessian = self.derivatives(state)
         free = np.delete(np.arange(state.size), held)
         tangent = np.ones_like(state)
-        tangent[free] = -np.linalg.solve(hessian[:-1, free], hessian[:-1, held])
+        tangent[free] = -self._solved(state, hessian[:-1, free], hessian[:-1, held])
         slope = self.chain.rho * (hessian[-1] @ tangent) + tangent[-1] / state[-1] ** 2
         return tangent, self._value(state, gradient), slope
 
@@ -169,7 +171,7 @@ class System:
             gradient[-1] = self._value(state, gradient) - value
             hessian[-1] *= self.chain.rho
             hessian[-1, -1] += 1 / state[-1] ** 2
-            step = np.linalg.solve(hessian, gradient)
+            step = self._solved(state, hessian, gradient)
             last, change = change, float(np.max(np.abs(step) / self.sizes(state)[: step.size]))
             state -= step
             if not np.isfinite(change) or change > 1e3:
@@ -185,10 +187,20 @@ class System:
         )
 
     def sizes(self, state: np.ndarray) -> np.ndarray:
-        """A resolvent's size is that of 1/X where it is small."""
+        """A resolvent's size is that of 1/X where it is small, a weight's that of 1/E.
+
+        A weight that is 0 but for rounding, as without a mean of phi', then counts as constant.
+        """
         sizes = np.abs(state)
         sizes[1:-1:2] = np.maximum(sizes[1:-1:2], np.abs(state[-1]) * 1e-3)
-        return sizes + np.finfo(float).tiny
+        sizes[:-1:2] = np.maximum(sizes[:-1:2], NO_WEIGHT / sizes[1:-1:2])
+        return sizes
+
+    def _solved(self, state: np.ndarray, matrix: np.ndarray, right: np.ndarray) -> np.ndarray:
+        try:
+            return np.linalg.solve(matrix, right)
+        except np.linalg.LinAlgError:
+            raise self.failure(state[-1], np.inf) from None
 
     def _value(self, state: np.ndarray, gradient: np.ndarray) -> Number:
         return self.chain.r + self.chain.rho * gradient[-1] - 1 / state[-1]
