@@ -19,7 +19,8 @@ ROWS = 512
 """Rows of a product of tiles that are worth their place in the cache."""
 MIRRORED = 16
 """Columns of a block that are transposed together: few, as their rows share sets of the cache."""
-SYRK = 192
+LOWER = np.tri(MIRRORED, k=-1, dtype=bool)
+SYRK = 224
 """Rows from which numpy's A @ A.T spends more on the other triangle than a call of syrk costs."""
 
 
@@ -42,7 +43,8 @@ def square(A: np.ndarray) -> np.ndarray:
     for t in range(0, N, MIRRORED):
         some = slice(t, t + MIRRORED)
         own = K[..., some, some]
-        np.copyto(own, own.swapaxes(-1, -2), where=np.tri(own.shape[-1], k=-1, dtype=bool))
+        size = own.shape[-1]
+        np.copyto(own, own.swapaxes(-1, -2), where=LOWER[:size, :size])
         K[..., t + MIRRORED :, some] = K[..., some, t + MIRRORED :].swapaxes(-1, -2)
     return K
 
