@@ -28,6 +28,7 @@ SCRIPTS = (
     Script("batchnorm_product", "b"),
     Script("kernel_peers", "a"),
     Script("kernel", smoke="--samples 16 --unequal 4 --points 4 --repeats 1"),
+    Script("kernel_profile", smoke="--samples 16 --repeats 1"),
     Script("prediction", smoke="--points 9 --depth 4 --single 2 --repeats 1"),
     Script("cold"),
     Script("first_answer", smoke="--width 16 --samples 4 --repeats 1 --peers 0"),

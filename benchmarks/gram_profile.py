@@ -1,23 +1,21 @@
-"""Where the time of a dual Gram matrix goes, beside what its products need at the rate of dgemm.
+"""Where the time of a dual Gram matrix goes, beside what its products need at the rate of gemm.
 
 What the parts take together above their products is the distance to that limit: symmetric products
 of few samples and their copies into the other triangle, products entry by entry with the Gram
 matrices of the activations, sums, and memory that is touched for the first time. At the rate of
-dgemm, the products alone bound what could be gained over a peer.
+gemm, the products alone bound what could be gained over a peer.
 """
 
 from __future__ import annotations
 
-import cProfile
-import pstats
-import time
 from argparse import Namespace
 from collections.abc import Iterator
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 
 from benchmarks.cases import relu
+from benchmarks.profiles import WHOLE, profiled
 from benchmarks.rows import Row, script
 from benchmarks.timing import square_rate
 from numerics.fisher import dual_gram
@@ -46,39 +44,25 @@ def operations(M: int, L: int, N: int, C: int) -> dict[str, int]:
     return dict(zip(PARTS.values(), counts, strict=True))
 
 
-def profiled(M: int, L: int, N: int, C: int, repeats: int) -> tuple[dict[str, float], float]:
-    """Processor seconds of each part, and of the whole, of one call."""
-    case = relu(M, L, N, C)
-    dual_gram(*case)
-    profile = cProfile.Profile(time.process_time)
-    for _ in range(repeats):
-        profile.runcall(dual_gram, *case)
-    found = pstats.Stats(profile)
-    seconds = dict.fromkeys(PARTS.values(), 0.0)
-    for (file, _, function), (*_, cumulative, _) in found.stats.items():  # type: ignore[attr-defined]
-        part = PARTS.get((Path(file).name, function))
-        if part is not None:
-            seconds[part] += cumulative / repeats
-    return seconds, found.total_tt / repeats  # type: ignore[attr-defined]
-
-
 def rows(o: Namespace) -> Iterator[Row]:
-    rate = 1e9 * square_rate(np.float64)
-    for M in WIDTHS[: o.widths]:
-        size = M, o.depth, o.samples, o.outputs
-        seconds, whole = profiled(*size, o.repeats)
-        counts = operations(*size)
-        seconds["all else"], counts["all else"] = whole - sum(seconds.values()), 0
-        seconds["the whole"], counts["the whole"] = whole, sum(counts.values())
-        for part, found in seconds.items():
-            products = counts[part] / rate
-            yield Row(
-                f"{part}, M = {M}, L = {o.depth}, N = {o.samples}, C = {o.outputs}",
-                found,
-                other=products,
-                against="its products at the rate of dgemm",
-                ratio=found / products if products else None,
-            )
+    for precision in ("float64", "float32"):
+        rate = 1e9 * square_rate(np.dtype(precision).type)
+        for M in WIDTHS[: o.widths]:
+            size = M, o.depth, o.samples, o.outputs
+            case = relu(*size)
+            task = partial(dual_gram, *(case.single() if precision == "float32" else case))
+            counts = operations(*size)
+            counts[WHOLE] = sum(counts.values())
+            for part, seconds in profiled(task, PARTS, o.repeats).items():
+                products = counts.get(part, 0) / rate
+                yield Row(
+                    f"{part}, M = {M}, L = {o.depth}, N = {o.samples}, C = {o.outputs}",
+                    seconds,
+                    other=products,
+                    against="its products at the rate of gemm",
+                    ratio=seconds / products if products else None,
+                    precision=precision,
+                )
 
 
 if __name__ == "__main__":
