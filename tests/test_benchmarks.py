@@ -62,6 +62,7 @@ def test_a_short_run_writes_the_page(tmp_path):
             assert not ratio or 0 < float(ratio) < math.inf
             assert bool(needed) == (reached in ("yes", "**no**"))
         assert any(ratio or needed for *_, ratio, needed, _, _, _ in table[1:]) or name in (
+            "kernel_profile",
             "scaling",
             "store",
         )
