@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tabulate import tabulate
-
 if TYPE_CHECKING:
     from derivations.dynamic_evidence import JudgedRun
     from derivations.questions import Judged
@@ -25,6 +23,8 @@ def verdicts(rows: Sequence[Judged | JudgedRun]) -> str:
 
 def _on_networks(rows: Sequence[Judged]) -> str:
     """Measured values in units of the prediction, and what was declared."""
+    from tabulate import tabulate
+
     table = tabulate(
         [
             (
@@ -71,6 +71,8 @@ def _on_networks(rows: Sequence[Judged]) -> str:
 
 def _on_runs(rows: Sequence[JudgedRun]) -> str:
     """Orders beside those predicted, ratios to the prediction, and residuals beside 0."""
+    from tabulate import tabulate
+
     return tabulate(
         [
             (
@@ -106,11 +108,7 @@ def statistics(values: dict[str, Any]) -> str:
     """A prediction or a measurement for the terminal: one line a quantity."""
     lines = []
     for name, value in values.items():
-        if isinstance(value, dict) and "standard_error" in value:
-            error = value["standard_error"]
-            value = f"{value['mean']:.6g}" if error is None else shorthand(value["mean"], error)
-            lines.append((name, value))
-        elif isinstance(value, dict):
+        if isinstance(value, dict) and "standard_error" not in value:
             lines += [(f"{name}.{key}", _text(inner)) for key, inner in value.items()]
         elif name == "outliers" and value:
             lines += [
@@ -126,7 +124,8 @@ def statistics(values: dict[str, Any]) -> str:
             ]
         else:
             lines.append((name, _text(value)))
-    return tabulate(lines, tablefmt="plain", disable_numparse=True)
+    widest = max(len(name) for name, _ in lines)
+    return "\n".join(f"{name:{widest}}  {value}" for name, value in lines)
 
 
 def _text(value: Any) -> str:
@@ -134,6 +133,9 @@ def _text(value: Any) -> str:
         return f"{value:.8g}"
     if isinstance(value, list):
         return ", ".join(map(_text, value))
+    if isinstance(value, dict) and "standard_error" in value:
+        error = value["standard_error"]
+        return f"{value['mean']:.6g}" if error is None else shorthand(value["mean"], error)
     if isinstance(value, dict):
         return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
     return "-" if value is None else str(value)
