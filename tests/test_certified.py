@@ -64,11 +64,17 @@ def _given(law, correlation, **exact):
     return Given.at(a, b, **distance, mean1=m1, mean2=m2)
 
 
+PRINTED_AS_ZERO = "1e-999999"
+"""Numbers below it stand as 0.0 in the references."""
+
+
 def _contains(enclosure, text, figures, size=0):
     """Whether a ball contains a number that was rounded to so many figures, of its size or this."""
     with mpmath.workdps(100):  # decimal knows no exponents of twenty digits
         true, size = mpmath.mpf(text), mpmath.mpf(str(size))
-        rounded = max(abs(true), size) * mpmath.mpf(10) ** (1 - figures)
+        rounded = max(abs(true), size, mpmath.mpf(PRINTED_AS_ZERO)) * mpmath.mpf(10) ** (
+            1 - figures
+        )
         distance = abs(true - mpmath.mpf(enclosure.mid))
         return bool(distance <= mpmath.mpf(enclosure.radius) + rounded)
 
