@@ -1,4 +1,4 @@
-r"""Infinite-width kernels of given inputs: at two depths, and against pairs through every layer.
+"""Infinite-width kernels of given inputs: at two depths, and against pairs through every layer.
 
 NNGP and neural tangent kernel of many inputs of one norm, again for inputs of a norm that was there
 before, when the map through the layers is kept, and for the first time. The error is that against

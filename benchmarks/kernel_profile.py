@@ -1,7 +1,8 @@
 """Where the time of the kernels of given inputs goes, ReLU, 10 layers, made afresh.
 
 The map through the layers is evaluated for every unordered pair, and made once. The number beside
-is the time for one pair, or for one layer of the map.
+is the time for one pair, or for one layer of the map. Times are means under a profiler, which slows
+what is many small calls, as making the map is.
 """
 
 from __future__ import annotations

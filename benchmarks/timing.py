@@ -31,6 +31,7 @@ PACKAGES = (
     "distributed",
 )
 MOST, ENOUGH = 50, 1.0
+"""Rounds, and seconds that they take together, beyond which no more are needed."""
 SQUARE = 1024
 """The order of the matrices whose product is the machine's own limit."""
 
@@ -87,13 +88,14 @@ def interleaved(tasks: Mapping[str, Callable[[], object]], repeats: int) -> Roun
 def of_process(command: Sequence[object], **options: Any) -> tuple[str, Seconds]:
     """What a process printed, and what it took from its start to its end.
 
-    Ends the script with the last line of its errors if it fails.
+    Ends the script with the command and the last line of its errors if it fails.
     """
     start, before = time.perf_counter(), _of_children()
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, **options)
     taken = Seconds(_of_children() - before, time.perf_counter() - start)
     if done.returncode:
-        raise SystemExit((done.stderr.strip().splitlines() or [f"{command} failed"])[-1])
+        reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+        raise SystemExit(f"{' '.join(map(str, command))}: {reason}")
     return done.stdout, taken
 
 

@@ -14,12 +14,15 @@ def one_thread() -> threadpool_limits:
     ...     {library["num_threads"] for library in blas_libraries()}
     {1}
     """
-    blas_libraries()
+    _load()
     return threadpool_limits(1)
 
 
 def blas_libraries() -> list[dict[str, Any]]:
     """What ``threadpoolctl`` knows of every BLAS that this process uses."""
-    import scipy.linalg  # noqa: F401 - else imported when first used, its BLAS with it
-
+    _load()
     return [library for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def _load() -> None:
+    import scipy.linalg  # noqa: F401 - else imported when first used, its BLAS with it

@@ -14,7 +14,6 @@ import pytest
 from derivations.catalogue import theorem
 from derivations.cli import main
 from derivations.evidence import Judged
-from derivations.terminal import statistics
 from numerics.ensemble import SEED_BASE, measure
 from numerics.verdict import Verdict
 from theory.network_file import read_network
@@ -986,14 +985,3 @@ def test_light_work_loads_no_heavy_library(net, code, absent):
     ended = process("-c", "\n".join(lines))
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.splitlines()[-1] == "loaded"
-
-
-def test_measured_numbers_are_shown_with_their_errors_layer_by_layer_too():
-    several = {"mean": 93.2, "standard_error": 16.1, "values": [77.1, 109.3]}
-    single = {"mean": 3.8, "standard_error": None, "values": [3.8]}
-    shown = statistics({"kappa1": several, "groups": {"weights": [several, single]}, "edge": None})
-    assert shown.splitlines() == [
-        "kappa1          93(16)",
-        "groups.weights  93(16), 3.8",
-        "edge            -",
-    ]
