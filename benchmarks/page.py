@@ -18,6 +18,7 @@ measures one script of `benchmarks/` again. It is not edited by hand.
 Seconds are those of the processor, all threads of the process together, and in brackets those of
 the clock. Ours and the other's are called in turn, in one process on one core with one thread.
 Numbers are medians; a ratio is the median over the rounds of ours over the other's in one round.
+What the threads of a call still do after it has returned is charged to it, not to the next call.
 Peers run in environments of their own (`benchmarks/peers-a.txt`, `benchmarks/peers-b.txt`),
 compiled before the clock starts, with weights stored (in, out). Gflop/s are by one count of
 operations for all. A missed need fails nothing. OpenBLAS takes the kernels that it chooses for the

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import environments
+from benchmarks import environments, timing
 from benchmarks.__main__ import main
 from benchmarks.catalogue import SCRIPTS, Script
 from benchmarks.cluster import extrapolated
@@ -146,6 +146,43 @@ def test_the_page_says_how_it_came_about():
     assert "This page is generated" in text.splitlines()[2]
     for said in ("50.0 Gflop/s in float64", "openblas 0.3", "Shim: a = b", "so it is"):
         assert said in text
+
+
+class Clock:
+    """Stands for the module ``time``: what is left in the background is done while one sleeps."""
+
+    def __init__(self):
+        self.now = self.used = self.left = 0.0
+
+    def perf_counter(self):
+        return self.now
+
+    def process_time(self):
+        return self.used
+
+    def sleep(self, seconds):
+        done = min(seconds, self.left)
+        self.left, self.used, self.now = self.left - done, self.used + done, self.now + seconds
+
+    def work(self, seconds, later=0.0):
+        self.now, self.used, self.left = self.now + seconds, self.used + seconds, later
+
+
+def test_a_call_is_charged_with_what_its_threads_do_later(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(timing, "time", clock)
+    tasks = {"peer": lambda: clock.work(0.5, later=0.035), "ours": lambda: clock.work(0.25)}
+    found = timing.interleaved(tasks, 3)
+    assert found.cpu("peer") == pytest.approx(0.535)
+    assert found.cpu("ours") == pytest.approx(0.25)
+    assert found.wall("peer") == pytest.approx(0.5)
+
+
+def test_a_thread_that_never_rests_holds_up_nothing(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(timing, "time", clock)
+    found = timing.timed(lambda: clock.work(0.5, later=math.inf))
+    assert found.cpu == pytest.approx(0.5 + timing.MOST * timing.PAUSE)
 
 
 def test_a_ratio_is_taken_within_a_round():
