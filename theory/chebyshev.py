@@ -45,7 +45,7 @@ class Series:
                 continue
             powers = _polynomials(twice, BABY + 1)
             sums = (giants.reshape(count * rows, BABY) @ powers[:BABY]).reshape(count, rows, -1)
-            out[:, part] = _clenshaw(sums, 2 * powers[BABY])
+            _clenshaw(sums, powers[BABY], out[:, part])
         return out.reshape(rows, *np.shape(s))
 
     @cached_property
@@ -129,13 +129,19 @@ def _polynomials(twice: np.ndarray, count: int) -> np.ndarray:
     return found[:count]
 
 
-def _clenshaw(terms: np.ndarray, twice: np.ndarray) -> np.ndarray:
-    """The sum of terms (count, rows, n) times T_g at x, twice = 2 x; at least two terms."""
-    value, above = terms[-1], np.zeros_like(terms[-1])
-    term = np.empty_like(value)
+def _clenshaw(terms: np.ndarray, first: np.ndarray, out: np.ndarray) -> None:
+    """The sum of terms (count, rows, n), at least two, times T_g at x = first.
+
+    The terms are overwritten.
+    """
+    twice, product = 2 * first, np.empty(terms.shape[1:])
+    value, above = terms[-1], None
     for fresh in terms[-2:0:-1]:
-        np.multiply(twice, value, out=term)
-        np.subtract(term, above, out=above)
-        above += fresh
-        above, value = value, above
-    return terms[0] + twice * value / 2 - above
+        fresh += np.multiply(twice, value, out=product)
+        if above is not None:
+            fresh -= above
+        value, above = fresh, value
+    np.multiply(first, value, out=out)
+    out += terms[0]
+    if above is not None:
+        out -= above

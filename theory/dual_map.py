@@ -139,7 +139,9 @@ def roots_of_angles(
         raise DescriptionError("1 - c must lie between 0 and 2, for a correlation c")
     is_far = one_minus_c > 1
     near = np.where(is_far, 2 - one_minus_c if one_plus_c is None else one_plus_c, one_minus_c)
-    return np.sqrt(2 * np.arcsin(np.sqrt(near / 2))), is_far
+    half_chord = np.sqrt(np.divide(near, 2, out=near), out=near)
+    angle = np.multiply(2, np.arcsin(half_chord, out=near), out=near)
+    return np.sqrt(angle, out=near), is_far
 
 
 @lru_cache(maxsize=256)
