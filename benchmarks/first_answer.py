@@ -1,7 +1,8 @@
 """From the start of a process to an answer: ours and the peers, each a fresh process, interleaved.
 
 Counted is all that the process took of the processor: interpreter, imports, compiling, computing.
-Every process gets the same network from a file, and must give the same number.
+Every process gets the same network from a file, and must give the same number. Beside the need on
+batch norm stands the least that a program in numpy can take: a process that imports it and ends.
 """
 
 from __future__ import annotations
@@ -41,13 +42,13 @@ def rows(o: Namespace) -> Iterator[Row]:
             yield compared(claim, found["ours"], found[name], name, None)
         if o.peers:
             ways = {"ours-batchnorm": "own", "jax-batchnorm": "b"}
-            found = measured(ways, normalized, o.repeats)
+            ours, theirs = measured(ways, normalized, o.repeats).values()
+            size = f"M = {o.wide}, L = 3, N = {o.many}, C = {o.outputs}"
+            claim = f"first product with the dual of hidden batch norm, from process start, {size}"
+            yield compared(claim, ours, theirs, "jitted JAX", Need(1 / 15))
+            least = [imported() for _ in theirs]
             yield compared(
-                "first product with the dual of hidden batch norm, from process start, "
-                f"M = {o.wide}, L = 3, N = {o.many}, C = {o.outputs}",
-                *found.values(),
-                "jitted JAX",
-                Need(1 / 15),
+                f"import numpy alone, beside the {claim}", least, theirs, "jitted JAX", None
             )
 
 
@@ -79,6 +80,11 @@ def process(way: str, python: Path, file: Path) -> tuple[float, Seconds]:
     """The answer of a fresh process, and its seconds."""
     printed, taken = of_process([python, "-m", "benchmarks.one_answer", way, file], cwd=ROOT)
     return float(printed), taken
+
+
+def imported() -> Seconds:
+    """Those of a process that imports numpy and does nothing."""
+    return of_process([interpreter("own"), "-c", "import numpy"])[1]
 
 
 def cpu(found: list[Seconds]) -> float:
