@@ -32,6 +32,7 @@ SCRIPTS = (
     Script("prediction", smoke="--points 9 --depth 4 --single 2 --repeats 1"),
     Script("cold"),
     Script("first_answer", smoke="--width 16 --samples 4 --repeats 1 --peers 0"),
+    Script("large", smoke="--width 64 --samples 8 --narrow 16 --many 20 --count 2"),
     Script("scaling", smoke="--width 8 --samples 4 --outputs 1 --layers 3"),
     Script("conditional", smoke="--width 512 --samples 2 --repeats 1"),
     Script("bulk", smoke="--width 50 --depth 2 --points 2 --repeats 1"),

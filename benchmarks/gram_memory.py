@@ -37,7 +37,7 @@ def theirs(M: int, N: int, C: int) -> Callable[[], Any]:
 
 def rows(o: Namespace) -> Iterator[Row]:
     size = (o.width, o.samples, o.outputs)
-    found = [(growth(ours, *size), growth(theirs, *size)) for _ in range(o.repeats)]
+    found = [[growth(one, *size).megabytes for one in (ours, theirs)] for _ in range(o.repeats)]
     first, second = (median(one) for one in zip(*found, strict=True))
     yield Row(
         "memory of a dual Gram matrix above the loaded process, "

@@ -1,4 +1,4 @@
-"""How much memory a task takes at its height, above what its process held before."""
+"""How much memory a task takes at its height, above what its process held before; and its time."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from typing import NamedTuple
 
-from benchmarks.timing import one_core
+from benchmarks.timing import Seconds, one_core, timed
 
 PROCESS = Path("/proc/self")
 
 
-def growth(prepare: Callable[..., Callable[[], object]], *arguments: object) -> float:
-    """Megabytes by which a fresh process grows in the task that ``prepare(*arguments)`` gives it.
+class Taken(NamedTuple):
+    """What a task took."""
+
+    megabytes: float
+    seconds: Seconds
+
+
+def growth(prepare: Callable[..., Callable[[], object]], *arguments: object) -> Taken:
+    """How a fresh process grows in the task that ``prepare(*arguments)`` gives it.
 
     What preparing takes, modules, inputs and compiled code, does not count.
     """
@@ -24,13 +32,13 @@ def growth(prepare: Callable[..., Callable[[], object]], *arguments: object) -> 
         return process.submit(_growth, prepare, *arguments).result()
 
 
-def _growth(prepare: Callable[..., Callable[[], object]], *arguments: object) -> float:
+def _growth(prepare: Callable[..., Callable[[], object]], *arguments: object) -> Taken:
     one_core()
     task = prepare(*arguments)
     (PROCESS / "clear_refs").write_text("5", encoding="ascii")  # the height starts anew from here
     before = _status("VmRSS")
-    task()
-    return (_status("VmHWM") - before) / 1024
+    seconds = timed(task)
+    return Taken((_status("VmHWM") - before) / 1024, seconds)
 
 
 def _status(name: str) -> int:

@@ -8,17 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
-from numerics.ensemble import (
-    MEMORY_BUDGET,
-    block_size,
-    check_size,
-    draw_block,
-    in_range,
-    over_blocks,
-)
+from numerics.ensemble import MEMORY_BUDGET, check_size, network_indices, over_networks
 from numerics.fisher import dual_gram
 from numerics.lanczos import Eigenvalue
 from numerics.largest_eigenvalue import top_eigenvalues
+from numerics.network import Parameters
 from theory.architecture import Network
 
 
@@ -37,7 +31,7 @@ def eigenvalues(
     network: Network,
     width: int,
     samples: int,
-    seeds: Iterable[int],
+    seeds: Iterable[int] | int,
     *,
     memory_budget: int = MEMORY_BUDGET,
     progress: bool = False,
@@ -51,30 +45,26 @@ def eigenvalues(
     >>> one.values.shape, bool(one.values.min() > 0)
     ((4,), True)
     """
-    jobs = [(seed,) for seed in seeds]
-    check_size(network, width, samples, memory_budget, one_by_one=len(jobs))
-    size = block_size(width)
+    indices = network_indices(seeds)
+    check_size(network, width, samples, memory_budget, one_by_one=len(indices))
 
-    def one_network(seed: int) -> Eigenvalues:
-        parameters, inputs = draw_block(network, width, samples, seed // size)
-        one = slice(seed % size, seed % size + 1)
-        with in_range(network):
-            K = dual_gram(network, parameters.of(one), inputs[one])[0]
+    def one_network(parameters: Parameters, inputs: np.ndarray) -> Eigenvalues:
+        K = dual_gram(network, parameters, inputs)[0]
         scale = 1.0
         if network.weights == "plain":
             unit = 1.0 if network.parameterization == "ntk" else float(network.sigma_w2)
-            W = parameters.weights[-1][one]
+            W = parameters.weights[-1]
             scale = float((W**2).sum() / (unit * network.outputs))
         return Eigenvalues(scipy.linalg.eigvalsh(K / samples), scale)
 
-    return over_blocks(one_network, jobs, "networks", progress)
+    return over_networks(one_network, network, width, samples, indices, progress)
 
 
 def largest_eigenvalues(
     network: Network,
     width: int,
     samples: int,
-    seeds: Iterable[int],
+    seeds: Iterable[int] | int,
     count: int,
     *,
     residual: float = 1e-6,
@@ -92,16 +82,10 @@ def largest_eigenvalues(
     >>> bool(abs(top.value / eigenvalues(net, 8, 4, [0])[0].values[-1] - 1) < 1e-10)
     True
     """
-    jobs = [(seed,) for seed in seeds]
-    check_size(network, width, samples, memory_budget, one_by_one=len(jobs), matrix_free=True)
-    size = block_size(width)
+    indices = network_indices(seeds)
+    check_size(network, width, samples, memory_budget, one_by_one=len(indices), matrix_free=True)
 
-    def one_network(seed: int) -> list[Eigenvalue]:
-        parameters, inputs = draw_block(network, width, samples, seed // size)
-        one = slice(seed % size, seed % size + 1)
-        with in_range(network):
-            return top_eigenvalues(
-                network, parameters.of(one), inputs[one], count, residual=residual
-            )
+    def one_network(parameters: Parameters, inputs: np.ndarray) -> list[Eigenvalue]:
+        return top_eigenvalues(network, parameters, inputs, count, residual=residual)
 
-    return over_blocks(one_network, jobs, "networks", progress)
+    return over_networks(one_network, network, width, samples, indices, progress)

@@ -107,6 +107,42 @@ def over_blocks(
         return list(results)
 
 
+def over_networks(
+    task: Callable[[Parameters, np.ndarray], T],
+    network: Network,
+    width: int,
+    samples: int,
+    indices: Sequence[int],
+    progress: bool = False,
+) -> list[T]:
+    """``task`` of the parameters (n = 1) and inputs (1, N, M_0) of networks, on every processor.
+
+    ``indices`` are their places in the ensemble's stream. A worker draws a block once for all its
+    networks, and leaves some to the others where there are fewer blocks than workers.
+    """
+    size = block_size(width)
+    blocks: dict[int, list[int]] = {}
+    for index in dict.fromkeys(indices):
+        blocks.setdefault(index // size, []).append(index)
+    share = -(-len(indices) // workers())
+    jobs = [
+        (block, some[first : first + share])
+        for block, some in blocks.items()
+        for first in range(0, len(some), share)
+    ]
+
+    def part(block: int, some: list[int]) -> dict[int, T]:
+        parameters, inputs = draw_block(network, width, samples, block)
+        places = {index: slice(index % size, index % size + 1) for index in some}
+        with in_range(network):
+            return {index: task(parameters.of(one), inputs[one]) for index, one in places.items()}
+
+    merged: dict[int, T] = {}
+    for found in over_blocks(part, jobs, "blocks", progress):
+        merged |= found
+    return [merged[index] for index in indices]
+
+
 def workers() -> int:
     """Processors of this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -159,27 +195,17 @@ def measure(
     >>> [round(value, 6) for value in measure(net, 64, 4, seeds=2)["kappa1"].values]
     [0.969858, 0.812969]
     """
-    indices = _seeds(seeds)
+    indices = network_indices(seeds)
     check_size(network, width, samples, memory_budget, one_by_one=len(indices))
     if inputs is not None:
         inputs = _check_inputs(inputs, network, width, samples)
         warn_if_far("inputs", inputs)
-    size = block_size(width)
-    wanted = sorted({index // size for index in indices})
 
-    def one_block(block: int) -> dict[int, dict[str, Any]]:
-        parameters, drawn = draw_block(network, width, samples, block)
-        chosen = [index for index in indices if index // size == block]
-        with in_range(network):
-            return {
-                index: _measure_one(network, width, parameters, drawn, inputs, index % size)
-                for index in chosen
-            }
+    def one_network(parameters: Parameters, drawn: np.ndarray) -> dict[str, Any]:
+        return _measure_one(network, width, parameters, drawn if inputs is None else inputs)
 
-    merged: dict[int, dict[str, Any]] = {}
-    for part in over_blocks(one_block, [(block,) for block in wanted], "networks", progress):
-        merged |= part
-    measured: dict[str, Any] = _measurements([merged[index] for index in indices])
+    found = over_networks(one_network, network, width, samples, indices, progress)
+    measured: dict[str, Any] = _measurements(found)
     return measured
 
 
@@ -207,15 +233,9 @@ def in_range(network: Network) -> Iterator[None]:
 
 
 def _measure_one(
-    network: Network,
-    width: int,
-    parameters: Parameters,
-    drawn: np.ndarray,
-    inputs: np.ndarray | None,
-    position: int,
+    network: Network, width: int, parameters: Parameters, inputs: np.ndarray
 ) -> dict[str, Any]:
-    one = slice(position, position + 1)
-    run = propagate(network, parameters.of(one), drawn[one] if inputs is None else inputs)
+    run = propagate(network, parameters, inputs)
     grams = linear_grams(network, run)
     K = total(grams)
     mapped = through_last_layer(network, run.linear_outputs, K)
@@ -291,7 +311,11 @@ def _together(network: Network, width: int, samples: int) -> int:
     return max(1, min(block_size(width), LARGEST_ARRAY // largest))
 
 
-def _seeds(seeds: Iterable[int] | int) -> list[int]:
+def network_indices(seeds: Iterable[int] | int) -> list[int]:
+    """Places in the ensemble's stream, given as such or as how many of the first.
+
+    Raises ``DescriptionError`` if there are none, or negative ones.
+    """
     indices = list(range(seeds)) if isinstance(seeds, int) else [int(seed) for seed in seeds]
     if not indices or min(indices) < 0:
         raise DescriptionError(f"seeds must be a positive number of networks, {seeds!r} given")

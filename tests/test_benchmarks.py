@@ -242,7 +242,7 @@ def touching(megabytes):
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc")
 def test_memory_is_what_a_task_touches():
-    assert growth(touching, 128) == pytest.approx(128, abs=8)
+    assert growth(touching, 128).megabytes == pytest.approx(128, abs=8)
 
 
 def test_memory_counts_what_is_allocated():
