@@ -143,15 +143,11 @@ def normalized(scheme: Scheme, u: Pairs) -> tuple[Pairs, float, float, np.ndarra
 def input_weights(network: Network) -> list[tuple[float, float]]:
     r"""The factor of :math:`\hat q^{l-1}` in the neural tangent kernel and what a bias adds to it,
     for l = 1..L."""
-    sigma_w2 = float(network.sigma_w2)
-    ntk = network.parameterization == "ntk"
-    alpha, scale = float(network.alpha), 1.0
+    sigma_w2, scale = float(network.sigma_w2), 1.0
     if network.weights != "plain":
         scale = sigma_w2 / float(sigma_w2 if network.raw_variance is None else network.raw_variance)
-    return [
-        (
-            scale * (sigma_w2 if ntk else float(ratio) / alpha),
-            float(network.sigma_b2) if ntk else 0.0,
-        )
-        for ratio in network.ratios or ()
-    ]
+    ratios = network.ratios or ()
+    if network.parameterization == "ntk":
+        return [(scale * sigma_w2, float(network.sigma_b2)) for _ in ratios]
+    alpha = float(network.alpha)
+    return [(scale * (float(ratio) / alpha), 0.0) for ratio in ratios]

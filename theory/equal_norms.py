@@ -20,7 +20,7 @@ from theory.dual_map import DualMap, dual_map
 from theory.families.kernel import Kernel
 from theory.gaussian import closed_kernel, mean
 from theory.pair import Law
-from theory.schemes import Scheme
+from theory.schemes import Normalized, Scheme
 
 EQUAL = 1e-14
 """Relative spread of the squared norms up to which they are equal."""
@@ -35,9 +35,11 @@ class EqualNorms:
     tangent kernels, of the same shape.
     """
 
-    def __init__(self, network: Network, first: float, layers: list[Layer]) -> None:
+    def __init__(
+        self, network: Network, first: float, weights: tuple[float, float], layers: list[Layer]
+    ) -> None:
         sigma_w2, sigma_b2 = float(network.sigma_w2), float(network.sigma_b2)
-        self.first, (self.weight, self.bias) = first, input_weights(network)[0]
+        self.first, (self.weight, self.bias) = first, weights
         self.before = sigma_w2 * first + sigma_b2
         self.share = sigma_w2 * first / self.before
         self.composed = ComposedMap(layers, True, self._first_tangent) if layers else None
@@ -66,9 +68,8 @@ def equal_norms(network: Network, first: float) -> EqualNorms | None:
     closed = closed_kernel(network.activation)
     layers: list[Layer] = []
     before = sigma_w2 * first + sigma_b2
-    for scheme, (weight, bias) in zip(
-        network.layers or (), input_weights(network)[1:], strict=True
-    ):
+    weights, *others = input_weights(network)
+    for scheme, (weight, bias) in zip(network.layers or (), others, strict=True):
         variance, shift, slope = _one_sample(scheme, before)
         one = _dual(network.activation, closed, variance, shift)
         if one is None:
@@ -78,11 +79,13 @@ def equal_norms(network: Network, first: float) -> EqualNorms | None:
             removed = float(mean(network.activation, Law(shift or 0, variance))) ** 2
         before = sigma_w2 * (one.second - removed) + sigma_b2
         layers.append(Layer(one, sigma_w2, before, sigma_w2 * slope, weight, bias, removed))
-    return EqualNorms(network, first, layers)
+    return EqualNorms(network, first, weights, layers)
 
 
 def _one_sample(scheme: Scheme, variance: float) -> tuple[float, float, float]:
     """Variance and mean of what the activation sees, and its squared derivative by u."""
+    if not isinstance(scheme, Normalized):
+        return variance, 0.0, 1.0
     alone = Pairs(*map(np.array, ([variance], [variance], [[variance]], [[0.0]])))
     law, scale, shift, norms = normalized(scheme, alone)
     return scale**2 * float(law.a[0]), shift, scale**2 / float(np.max(norms))
