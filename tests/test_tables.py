@@ -47,15 +47,6 @@ from theory.sharpness_problems import WeightNormRegression
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture
-def run(capsys):
-    def run(*words):
-        status = main([str(word) for word in words])
-        return (status, *capsys.readouterr())
-
-    return run
-
-
 def rows_of(text):
     """The rows of a table in CSV, by column."""
     return list(csv.DictReader(io.StringIO(text.partition("\n")[2])))
