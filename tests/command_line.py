@@ -10,10 +10,6 @@ LINEAR = {"activation": "linear", "depth": 3, "sigma_w2": 1}
 LASTS = ("none", "mean-subtraction", "batchnorm")
 
 
-def table(cases, names="case"):
-    return pytest.mark.parametrize(names, cases.values(), ids=cases)
-
-
 def toml(value):
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key} = {toml(inner)}" for key, inner in value.items()) + "}"

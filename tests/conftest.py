@@ -1,4 +1,4 @@
-"""Hypothesis profiles: the same examples in every run by default, fresh ones on request."""
+"""Hypothesis profiles, the same examples in every run by default; and how a command is run."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from hypothesis import settings
 from derivations.cli import main
 from numerics.threads import one_thread
 
-pytest.register_assert_rewrite("tests.command_line")
+pytest.register_assert_rewrite("tests.cases", "tests.command_line", "tests.small_networks")
 
 from tests.command_line import RELU, strict, toml  # noqa: E402
 

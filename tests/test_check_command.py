@@ -6,7 +6,8 @@ from derivations.catalogue import theorem
 from derivations.evidence import Judged
 from numerics.ensemble import SEED_BASE
 from numerics.verdict import Verdict
-from tests.command_line import LINEAR, strict, table
+from tests.cases import table
+from tests.command_line import LINEAR, strict
 from theory.network_file import read_network
 
 JUDGED = {

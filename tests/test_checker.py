@@ -240,7 +240,7 @@ def test_weights_of_another_law_with_the_same_variance_agree(monkeypatch):
 
 
 def test_the_size_of_the_output_weights_is_averaged_out_and_not_judged(monkeypatch):
-    # the law of the weights drawn is judged by tests/test_network.py
+    # the law of the weights drawn is judged by tests/test_ensemble.py
     monkeypatch.setattr(*scaled(-1, 1.5))
     of_several_outputs = replace(
         BATCH_NORM, rows=tuple(row for row in BATCH_NORM.rows if not row.approach.one_output)

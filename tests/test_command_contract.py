@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.command_line import LINEAR, RELU, TANH, arguments_of, refused, sized, strict, table
+from tests.cases import table
+from tests.command_line import LINEAR, RELU, TANH, arguments_of, refused, sized, strict
 
 ROOT = Path(__file__).parent.parent
 

@@ -10,6 +10,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.cases import refused, table
 from theory import Activation, Network, evaluation, intervals
 from theory.differentiation import with_derivative
 from theory.errors import DescriptionError
@@ -21,21 +22,6 @@ from theory.network_file import parse_network
 from theory.piecewise import piece, pieces, real_roots, value
 
 own = Activation.from_expression
-
-
-def table(cases, names="case"):
-    return pytest.mark.parametrize(names, cases.values(), ids=cases)
-
-
-def refused(build, *parts):
-    """``build()`` is refused in one short line that contains all parts."""
-    with pytest.raises(DescriptionError) as caught:
-        build()
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    assert len(message) < 1200
-    for part in parts:
-        assert part in message
 
 
 # Printing
@@ -134,7 +120,7 @@ def test_text_of_thousand_characters_is_printed_as_one_that_is_read():
     assert parse(str(parse(text))) == parse(text)
 
 
-# Limits and hostile texts: what was not asked in test_description
+# Limits and hostile texts: what was not asked in test_grammar
 
 HOSTILE = {
     "integer of 10^5 digits": "1" + "0" * 10**5,

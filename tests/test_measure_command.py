@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from numerics.ensemble import measure
-from tests.command_line import LASTS, refused, sized, table
+from tests.cases import table
+from tests.command_line import LASTS, refused, sized
 from theory.network_file import read_network
 
 MEASURED = (

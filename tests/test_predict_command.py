@@ -6,7 +6,8 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from tests.command_line import LASTS, LINEAR, RELU, TANH, sized, table
+from tests.cases import table
+from tests.command_line import LASTS, LINEAR, RELU, TANH, sized
 from theory.network_file import read_network
 
 PREDICTED = {
