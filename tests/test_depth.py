@@ -1,10 +1,12 @@
 """Interpolated duals, of one layer and of many, equal their direct evaluation."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from theory import Activation, DescriptionError, OutOfRegime, dual_map
-from theory.depth import compose
+from theory.depth import ComposedMap, Layer, compose
 from theory.dual_map import DualMap
 from theory.gaussian import closed_kernel
 from theory.pair import Law, Pair
@@ -111,7 +113,7 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("depth", [1, 2, 10, 30])
+@pytest.mark.parametrize("depth", [1, 2, 10, 30, 77, 100])
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_composition_equals_layer_after_layer(setting, depth):
     name, sigma_w2, sigma_b2 = SETTINGS[setting]
@@ -146,6 +148,50 @@ def test_one_sample_stays_itself_and_symmetry_is_kept():
     np.testing.assert_array_equal(found.gap, found.gap.T)
     assert np.linalg.eigvalsh(found.covariance)[0] > 0
     np.testing.assert_allclose(found.one_minus_c * found.variance, found.gap, rtol=1e-15)
+
+
+@pytest.mark.parametrize(("depth", "most"), [(100, 5), (1000, 5)])
+def test_equal_layers_are_composed_by_squaring(depth, most, monkeypatch):
+    """ReLU of sigma_w^2 = 2 keeps its variance: all layers are equal."""
+    calls = []
+
+    def counted(self, rows, one_plus_c=None, whole=Layer.after):
+        calls.append(rows.shape)
+        return whole(self, rows, one_plus_c)
+
+    dl = np.concatenate([NEAR, FAR])
+    _, gap, tangent = by_layers(ACTIVATIONS["relu"], dl, 1.7, 2.0, 0.0, depth)
+    monkeypatch.setattr(Layer, "after", counted)
+    options = {"q": 1.7, "sigma_w2": 2.0, "sigma_b2": 0.0, "depth": depth}
+    found = compose(ACTIVATIONS["relu"], dl, **options, tangent=True)
+    assert len(calls) <= most
+    near = dl <= 1
+    np.testing.assert_allclose(found.gap[near], gap[near], rtol=1e-13 * depth)
+    np.testing.assert_allclose(found.tangent, tangent, rtol=1e-11)
+
+
+def layers_of(step):
+    return sum(map(layers_of, step.steps)) if isinstance(step, ComposedMap) else 1
+
+
+@pytest.mark.parametrize("sigma_w2", [1.0, 5.0, 20.0])
+@pytest.mark.parametrize("depth", [31, 64, 77, 100])
+def test_steps_stand_for_every_layer(sigma_w2, depth):
+    """Also where a square of equal layers is no single series, as in chaos."""
+    dl = np.array([1e-30, 1e-20, 1e-10, 1.0, 1.9])
+    activation = Activation.named("erf")
+    second, variances = closed_kernel(activation).second, [1.0]
+    while len(variances) <= depth:
+        variances.append(sigma_w2 * float(second(Law(0, variances[-1]))))
+    maps = {q: DualMap(activation, q) for q in variances[:-1]}
+    layers = [
+        Layer(maps[before], sigma_w2, after, sigma_w2, sigma_w2, 0.0)
+        for before, after in pairwise(variances)
+    ]
+    found = ComposedMap(layers, False)
+    assert sum(map(layers_of, found.steps)) == depth
+    _, gap, _ = by_layers(activation, dl, 1.0, sigma_w2, 0.0, depth)
+    np.testing.assert_allclose(variances[-1] * found(dl)[0], gap, rtol=1e-9)
 
 
 def test_deep_chaos_is_followed_in_parts():

@@ -3,13 +3,16 @@ r"""Kernels of many samples of equal norm through many layers, by interpolation 
 The variance of every sample is the same, so one number per layer; the covariance of two samples in
 the last layer is a function of their angle in the first. It is composed of the layers' maps
 (``theory.dual_map``) at the nodes of a Chebyshev series only, and the series is evaluated once for
-all pairs: the cost hardly depends on the depth. Where the composition varies too fast for one
+all pairs: the cost hardly depends on the depth. Of many equal layers, as behind layer norm or at
+the fixed point of the variance, powers are composed. Where the composition varies too fast for one
 series, deep in the chaotic phase, the layers are halved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import groupby
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -26,6 +29,8 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 AGREEMENT = 1e-12
 FEWEST = 32
+MANY = 32
+"""Equal layers in turn from which squaring costs less than one by one."""
 
 
 class Composed(NamedTuple):
@@ -71,7 +76,16 @@ class Layer(NamedTuple):
     bias: float
     removed: float = 0.0
 
-    def __call__(self, rows: np.ndarray, one_plus_c: np.ndarray | None = None) -> np.ndarray:
+    @property
+    def even(self) -> bool:
+        return self.map.even
+
+    @property
+    def singular(self) -> bool:
+        """Whether 1 - c after the layer is of another order than that before, as phi jumps."""
+        return self.map.power == 1
+
+    def after(self, rows: np.ndarray, one_plus_c: np.ndarray | None = None) -> np.ndarray:
         """The rows of ``ComposedMap``, one layer further: 1 - c, and what is linear in Theta."""
         dl = rows[0]
         gap = self.map.gap(dl, one_plus_c)
@@ -157,15 +171,20 @@ class ComposedMap:
     """
 
     def __init__(
-        self, layers: Sequence[Layer], tangent: bool, start: Function | None = None
+        self, layers: Sequence[Step], tangent: bool, start: Function | None = None
     ) -> None:
-        self.layers, self.tangent, self.error, self.pieces = layers, tangent, 0.0, 1
-        self.even, self.start = layers[0].map.even, start
+        self.steps = _fewer(layers, tangent)
+        self.even: bool = layers[0].even
+        self.singular: bool = any(layer.singular for layer in layers)
+        self.tangent, self.start, self.pieces = tangent, start, 1
+        self.error: float = sum(
+            (step.error for step in self.steps if isinstance(step, ComposedMap)), 0.0
+        )
         self._parts: list[ComposedMap] = []
         # the tangent kernel of an even function has no symmetry, A and B have
-        self._halves = _composition(layers, tangent, self.even, None if self.even else start)
+        self._halves = _composition(self.steps, tangent, None if self.even else start)
         if self._halves:
-            self.error = max(float(half.gaps[0]) for half in self._halves)
+            self.error += max(float(half.gaps[0]) for half in self._halves)
         elif len(layers) > 1:
             middle = len(layers) // 2
             self._parts = [
@@ -175,27 +194,33 @@ class ComposedMap:
             self.error = sum(part.error for part in self._parts)
             self.pieces = sum(part.pieces for part in self._parts)
 
-    def __call__(self, one_minus_c: np.ndarray) -> np.ndarray:
-        dl = one_minus_c
+    def __call__(self, one_minus_c: np.ndarray, one_plus_c: np.ndarray | None = None) -> np.ndarray:
+        dl, op, start = one_minus_c, one_plus_c, self.start
         if self._parts:
-            first = self._parts[0](dl)
-            rest = self._parts[1](first[0])
-            if not self.tangent:
-                return rest
-            return np.stack([rest[0], *(rest[1] * first[1:-1]), rest[1] * first[-1] + rest[2]])
+            return self._parts[1].after(self._parts[0](dl, op))
         if self.even:
             opposite = dl > 1
-            dl = np.where(opposite, 2 - dl, dl)
-        start = None if self.even else self.start
-        rows = self._series(dl) if self._halves else _exactly(self.layers, dl, self.tangent, start)
+            dl, op, start = np.where(opposite, 2 - dl, dl), None, None
+        if self._halves:
+            rows = self._series(dl, op)
+        else:
+            rows = _exactly(self.steps, dl, self.tangent, start, op)
         if self.even and self.tangent:  # the derivative of an even function is odd
             np.negative(rows[1], out=rows[1], where=opposite)
             if self.start is not None:
                 rows = np.stack([rows[0], rows[1] * self.start(one_minus_c) + rows[2]])
         return rows
 
-    def _series(self, dl: np.ndarray) -> np.ndarray:
-        s, is_far = roots_of_angles(dl)
+    def after(self, rows: np.ndarray, one_plus_c: np.ndarray | None = None) -> np.ndarray:
+        """The rows of the layers before, after these layers too, as those of ``Layer.after``."""
+        found = self(rows[0], one_plus_c)
+        if len(rows) == 1:
+            return found
+        after, A, B = found
+        return np.stack([after, *(A * rows[1:-1]), A * rows[-1] + B])
+
+    def _series(self, dl: np.ndarray, op: np.ndarray | None) -> np.ndarray:
+        s, is_far = roots_of_angles(dl, op)
         s, is_far = s.ravel(), is_far.ravel()
         out = np.empty((len(self._halves[0].coefficients), dl.size))
         for half, where in zip(self._halves, (~is_far, is_far), strict=False):
@@ -208,8 +233,42 @@ class ComposedMap:
         return out
 
 
+Step = Layer | ComposedMap
+
+
+def _fewer(layers: Sequence[Step], tangent: bool) -> list[Step]:
+    """The same layers in fewer steps: many equal ones in turn are powers of one."""
+    steps: list[Step] = []
+    for layer, equal in groupby(layers):
+        count = len(list(equal))
+        steps += _powers(layer, count, tangent) if count >= MANY else [layer] * count
+    return steps
+
+
+def _powers(layer: Step, count: int, tangent: bool) -> list[Step]:
+    """So many equal layers, by repeated squaring as long as a square is interpolated in one."""
+    steps: list[Step] = []
+    power = layer
+    while True:
+        if count % 2:
+            steps.append(power)
+        count //= 2
+        if not count:
+            return steps
+        square = _squared(power, tangent)
+        if square.pieces > 1:
+            return steps + [power] * (2 * count)
+        power = square
+
+
+@lru_cache(maxsize=64)
+def _squared(step: Step, tangent: bool) -> ComposedMap:
+    """The step twice, kept for the halves of the layers."""
+    return ComposedMap([step, step], tangent)
+
+
 def _exactly(
-    layers: Sequence[Layer],
+    layers: Sequence[Step],
     dl: np.ndarray,
     tangent: bool,
     start: Function | None,
@@ -219,21 +278,19 @@ def _exactly(
     rows = [dl]
     if tangent:
         rows += [np.ones_like(dl), np.zeros_like(dl)] if start is None else [start(dl)]
-    found = layers[0](np.stack(rows), op)
+    found = layers[0].after(np.stack(rows), op)
     for layer in layers[1:]:
-        found = layer(found)
+        found = layer.after(found)
     return found
 
 
-def _composition(
-    layers: Sequence[Layer], tangent: bool, even: bool, start: Function | None
-) -> list[Series]:
+def _composition(layers: Sequence[Step], tangent: bool, start: Function | None) -> list[Series]:
     """The layers as one map in each half of the angles, none if it varies too fast for a series.
 
     Its first row is the logarithm of the ratio of 1 - c after the layers to that before. An even
     function has the first half alone.
     """
-    count = 1 if not tangent else 3 if start is None else 2
+    count, even = 1 if not tangent else 3 if start is None else 2, layers[0].even
 
     def rows(s: np.ndarray) -> np.ndarray:
         near = 2 * np.sin(s * s / 2) ** 2
@@ -246,7 +303,7 @@ def _composition(
         halves = np.split(found, 1 if even else 2, axis=1)
         return np.concatenate(halves)
 
-    if any(layer.map.power == 1 for layer in layers):
+    if any(layer.singular for layer in layers):
         return []
     series = fitted(rows, END, FEWEST)
     sizes = abs(series.coefficients).max(axis=1)

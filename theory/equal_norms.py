@@ -69,9 +69,11 @@ def equal_norms(network: Network, first: float) -> EqualNorms | None:
     layers: list[Layer] = []
     before = sigma_w2 * first + sigma_b2
     weights, *others = input_weights(network)
+    one, known = None, None
     for scheme, (weight, bias) in zip(network.layers or (), others, strict=True):
         variance, shift, slope = _one_sample(scheme, before)
-        one = _dual(network.activation, closed, variance, shift)
+        if (variance, shift) != known:
+            one, known = _dual(network.activation, closed, variance, shift), (variance, shift)
         if one is None:
             return None
         removed = 0.0
