@@ -40,20 +40,16 @@ class EqualNorms:
     ) -> None:
         sigma_w2, sigma_b2 = float(network.sigma_w2), float(network.sigma_b2)
         self.first, (self.weight, self.bias) = first, weights
-        self.before = sigma_w2 * first + sigma_b2
-        self.share = sigma_w2 * first / self.before
-        self.composed = ComposedMap(layers, True, self._first_tangent) if layers else None
-        self.variance = layers[-1].variance if layers else self.before
+        self.share = sigma_w2 * first / (sigma_w2 * first + sigma_b2)
+        self.composed = ComposedMap(layers, True, self._first_tangent)
+        self.variance = layers[-1].variance
 
     def _first_tangent(self, dl: np.ndarray) -> np.ndarray:
         """The tangent kernel of the first pre-activations, at their 1 - c."""
         return self.weight * self.first * (1 - dl / self.share) + self.bias
 
     def __call__(self, one_minus_c: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        dl = np.minimum(one_minus_c * self.share, 2)
-        if self.composed is None:
-            return self.variance * (1 - dl), self._first_tangent(dl)
-        dl, tangent = self.composed(dl)
+        dl, tangent = self.composed(np.minimum(one_minus_c * self.share, 2))
         return self.variance * (1 - dl), tangent
 
 
