@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from derivations import exact_checks
-from derivations.cli import main
 from derivations.dynamic_evidence import Case, Ratio, Residual, judge_case, judged_row
 from derivations.dynamics import JudgedOrder, Setting, ladder
 from derivations.edge_means import growth, means
@@ -25,14 +24,9 @@ from theory.sharpness_problems import TwoGroups
 
 
 @pytest.fixture
-def run(capsys):
-    """Runs ``fisherfield check``: its exit status, and what it wrote."""
-
-    def command(*arguments):
-        status = main(["check", *arguments])
-        return status, *capsys.readouterr()
-
-    return command
+def run(run):
+    """Runs ``fisherfield check``."""
+    return lambda *arguments: run("check", *arguments)
 
 
 def setting(problem, **given):

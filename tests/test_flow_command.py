@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 
-from derivations.cli import main
 from derivations.flow_problems import PROBLEMS
 from theory.sharpness_problems import QuadraticForms, arc_height, arc_slope
 
@@ -42,17 +41,9 @@ ARRAYS = KEYS[KEYS.index("tau") : KEYS.index("predicted")]
 
 
 @pytest.fixture
-def run(capsys):
-    """Runs a command line: its exit status, and what it wrote."""
-
-    def command(text, *more):
-        try:
-            status = main(["flow", *text.split(), *more])
-        except SystemExit as ended:
-            status = ended.code
-        return status, *capsys.readouterr()
-
-    return command
+def run(run):
+    """Runs ``fisherfield flow`` with options that are one text."""
+    return lambda text, *more: run("flow", *text.split(), *more)
 
 
 @pytest.fixture

@@ -272,7 +272,7 @@ def _exactly(
     dl: np.ndarray,
     tangent: bool,
     start: Function | None,
-    op: np.ndarray | None = None,
+    op: np.ndarray | None,
 ) -> np.ndarray:
     """The rows layer by layer."""
     rows = [dl]
